@@ -1,0 +1,98 @@
+"""What the commands of the suite do: measure, print, and write the record and the chart."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.case import Case, Settings
+from benchmarks.cases import CASES
+from benchmarks.chart import draw_chart
+from benchmarks.measure import CaseTimes, Spread, measure_case
+from benchmarks.overhead import measure_overhead
+from benchmarks.report import (
+    spreads_record,
+    spreads_table,
+    times_record,
+    times_table,
+    write_json,
+)
+from benchmarks.startup import measure_startup
+
+RESULTS = Path(__file__).with_name("results")
+
+
+def run_cases(
+    options: argparse.Namespace, machine: Mapping[str, object], cases: Sequence[Case] = CASES
+) -> None:
+    """Time the cases; write `run.json` and `run.png` unless only a part was asked for.
+
+    Args:
+        options: The parsed command line.
+        machine: The description of the machine.
+        cases: The cases to choose from.
+    """
+    chosen = select_cases(cases, options.only)
+    settings = Settings(options.threads, options.device)
+    results: list[CaseTimes] = []
+    for case in chosen:
+        result = measure_case(case, settings, options.repeats)
+        print(times_table([result]), end="\n\n", flush=True)
+        results.append(result)
+    # The record of some cases must not replace that of all.
+    json_path = options.json or (None if options.only else RESULTS / "run.json")
+    png_path = options.png or (None if options.only else RESULTS / "run.png")
+    if json_path:
+        record = {"machine": machine, "repeats": options.repeats, "cases": times_record(results)}
+        write_json(json_path, record)
+        print(f"wrote {json_path}")
+    if png_path:
+        caption = f"{machine['processor']}, {machine['threads']} threads, {options.device}"
+        draw_chart(results, png_path, caption)
+        print(f"wrote {png_path}")
+
+
+def run_overhead(options: argparse.Namespace, machine: Mapping[str, object]) -> None:
+    """Time calls and instructions; write `overhead.json`."""
+    results = measure_overhead(options.repeats)
+    _report("overhead", results, options, machine)
+
+
+def run_startup(options: argparse.Namespace, machine: Mapping[str, object]) -> None:
+    """Time fresh processes; write `startup.json`."""
+    results = measure_startup(options.repeats)
+    _report("startup", results, options, machine)
+
+
+def select_cases(cases: Sequence[Case], names: Sequence[str] | None) -> Sequence[Case]:
+    """Return the cases of these names, or all.
+
+    Args:
+        cases: What to choose from.
+        names: The names, or None for all.
+
+    Returns:
+        The chosen cases, in the order of the suite.
+    """
+    if not names:
+        return cases
+    unknown = sorted(set(names) - {case.name for case in cases})
+    if unknown:
+        known = ", ".join(case.name for case in cases)
+        sys.exit(f"no case is named {unknown[0]!r}; there are {known}")
+    return [case for case in cases if case.name in names]
+
+
+def _report(
+    name: str,
+    results: Mapping[str, Spread],
+    options: argparse.Namespace,
+    machine: Mapping[str, object],
+) -> None:
+    print(spreads_table(results))
+    path = options.json or RESULTS / f"{name}.json"
+    record = {"machine": machine, "repeats": options.repeats}
+    write_json(path, {**record, "nanoseconds": spreads_record(results)})
+    print(f"wrote {path}")

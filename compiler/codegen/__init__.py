@@ -1,0 +1,1 @@
+"""Renderers that turn scalar code into LLVM instructions and readable listings."""

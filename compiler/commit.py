@@ -1,0 +1,133 @@
+"""The end of a step: parameters change together, after everything that can fail or be interrupted.
+
+An update whose kernel can write straight into its parameter is moved behind the commit point; the
+others are computed before it and copied after it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from symgraph.compiler.region import FUSED, Access, Region
+from symgraph.compiler.materialise import COPY
+from symgraph.compiler.views import row_major
+from symgraph.leaves import ARGUMENT
+from symgraph.node import Graph, Node
+from symgraph.runtime.plan import Buffer, BufferKind, Instruction, Opcode
+from symgraph.types import TensorType, TupleType
+
+if TYPE_CHECKING:
+    from symgraph.compiler.lower import Lowering
+
+
+def commit_updates(lowering: Lowering, updates: list[tuple[int, int]]) -> list[Instruction]:
+    """Return the instructions of the plan with its updates last, behind a commit.
+
+    Args:
+        lowering: the plan so far.
+        updates: pairs (buffer of the new value, buffer of the parameter).
+    """
+    rows = lowering.instructions
+    if not updates:
+        return [*rows, Instruction(Opcode.HALT)]
+    moved, direct = _movable(rows, dict(updates))
+    renamed = {value: parameter for value, parameter in updates if value in direct}
+    early = [row for number, row in enumerate(rows) if number not in moved]
+    late = [_renamed(rows[number], renamed) for number in sorted(moved)]
+    copies = [
+        _copy(lowering, value, parameter)
+        for value, parameter in updates
+        if value not in direct
+    ]
+    return [*early, Instruction(Opcode.COMMIT), *late, *copies, Instruction(Opcode.HALT)]
+
+
+def _movable(rows: list[Instruction], updates: dict[int, int]) -> tuple[set[int], set[int]]:
+    """Return the rows that may run after the commit, and the new values they write in place."""
+    if any(row.opcode in (Opcode.JUMP, Opcode.JUMP_IF_FALSE) for row in rows):
+        # Rows inside branches must stay where the jumps lead.
+        inside = _inside_branches(rows)
+    else:
+        inside = set()
+    moved: set[int] = set()
+    direct: set[int] = set()
+    readers: dict[int, set[int]] = {}
+    for number, row in enumerate(rows):
+        for buffer in row.reads:
+            readers.setdefault(buffer, set()).add(number)
+    for number, row in enumerate(rows):
+        wanted = [buffer for buffer in row.writes if buffer in updates]
+        if not wanted or number in inside or len(wanted) != len(row.writes):
+            continue
+        pairs = set(row.in_place)
+        if all(
+            not readers.get(buffer)
+            and ((buffer, updates[buffer]) in pairs or updates[buffer] not in row.reads)
+            for buffer in wanted
+        ):
+            moved.add(number)
+            direct.update(wanted)
+    return _without_conflicts(rows, updates, readers, moved)
+
+
+def _without_conflicts(
+    rows: list[Instruction],
+    updates: dict[int, int],
+    readers: dict[int, set[int]],
+    moved: set[int],
+) -> tuple[set[int], set[int]]:
+    """Drop rows whose parameter another moved row (or a final copy's source) still reads."""
+    while True:
+        clash = {
+            number
+            for number in moved
+            for buffer in rows[number].writes
+            if (readers.get(updates[buffer], set()) & moved) - {number}
+        }
+        if not clash:
+            break
+        moved = moved - clash
+    return moved, {buffer for number in moved for buffer in rows[number].writes}
+
+
+def _inside_branches(rows: list[Instruction]) -> set[int]:
+    inside: set[int] = set()
+    for number, row in enumerate(rows):
+        if row.target > number:
+            inside.update(range(number, row.target))
+    return inside
+
+
+def _renamed(row: Instruction, renamed: dict[int, int]) -> Instruction:
+    from dataclasses import replace
+
+    arguments = tuple(
+        argument._replace(buffer=renamed.get(argument.buffer, argument.buffer))
+        if hasattr(argument, "buffer")
+        else argument
+        for argument in row.arguments
+    )
+    writes = tuple(renamed.get(buffer, buffer) for buffer in row.writes)
+    return replace(row, arguments=arguments, writes=writes, in_place=())
+
+
+def _copy(lowering: Lowering, value: int, parameter: int) -> Instruction:
+    """Return an instruction that copies one buffer to another of the same shape."""
+    target: Buffer = lowering.buffers[parameter]
+    assert target.kind is BufferKind.PARAMETER, "only parameters are committed"
+    storage = lowering.program.parameters[target.number]
+    dims = storage.type.dims
+    declared = TensorType(storage.dtype, dims)
+    leaf = Node(ARGUMENT, (), {"type": declared}, declared, storage.loc)
+    region = Region(
+        Graph((leaf,), (COPY(leaf),)), dims, (), (Access(0, row_major(dims)),), None, ()
+    )
+    source = Node(ARGUMENT, (), {"type": declared}, declared, storage.loc)
+    lowering.assign(source, value)
+    type_ = TupleType((declared,))
+    fused = Node(FUSED, (source,), {"region": region, "type": type_}, type_, storage.loc)
+    before = len(lowering.instructions)
+    lowering.region(fused, region, destinations=(parameter,))
+    row = lowering.instructions.pop()
+    assert len(lowering.instructions) == before, "a copy is one instruction"
+    return row

@@ -1,0 +1,182 @@
+"""Which nodes share a kernel: the greedy assignment behind `fuse`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from symgraph.compiler.views import ViewResolver
+from symgraph.node import Graph, Node
+from symgraph.op import Elementwise, Leaf, Reduce
+from symgraph.types import Shape
+
+MAX_MEMBERS = 64
+"""Ops in one region: bounds the compile time of a kernel and its use of registers."""
+
+
+@dataclass(eq=False, slots=True)
+class Group:
+    """A region in the making.
+
+    Args:
+        domain: the loop extents.
+        level: one more than the level of anything it reads.
+        reduced: the axes its reductions run over, None while there is no reduction.
+        members: its nodes, each after its inputs.
+    """
+
+    domain: Shape
+    level: int
+    reduced: tuple[int, ...] | None = None
+    members: list[Node] = field(default_factory=list)
+
+    @property
+    def kept(self) -> Shape:
+        """Return the domain with its reduced axes at extent 1."""
+        reduced = self.reduced or ()
+        return tuple(1 if axis in reduced else e for axis, e in enumerate(self.domain))
+
+    @property
+    def single(self) -> bool:
+        """Tell whether the reductions leave one element, so that the region is cut in chunks."""
+        return self.reduced is not None and all(extent == 1 for extent in self.kept)
+
+
+def assign_groups(graph: Graph, views: ViewResolver) -> dict[Node, Group]:
+    """Return the group of each fusible node of `graph`.
+
+    Args:
+        graph: a canonical graph without reshapes that need copies.
+        views: resolves what each operand reads.
+    """
+    return _Grouper(views).run(graph)
+
+
+class _Grouper:
+    def __init__(self, views: ViewResolver) -> None:
+        self.views = views
+        self.groups: dict[Node, Group] = {}
+        self.levels: dict[Node, int] = {}
+        self.readers: dict[Node, list[Group]] = {}
+
+    def run(self, graph: Graph) -> dict[Node, Group]:
+        for node in graph:
+            if isinstance(node.op.kind, Elementwise | Reduce):
+                self._place(node)
+            elif not isinstance(node.op.kind, Leaf):
+                view = self.views.resolve(node)
+                if view is not None and view.base is node:
+                    self.levels[node] = 1 + max(map(self._level, node.inputs), default=0)
+        return self.groups
+
+    def _base(self, node: Node) -> Node:
+        view = self.views.resolve(node)
+        assert view is not None, "materialise() leaves no reshape that needs a copy"
+        return view.base
+
+    def _level(self, node: Node) -> int:
+        base = self._base(node)
+        group = self.groups.get(base)
+        return self.levels.get(base, 0) if group is None else group.level
+
+    def _place(self, node: Node) -> None:
+        level = max(map(self._level, node.inputs), default=0)
+        domain: Shape = node.inputs[0].type.dims if _reduces(node) else node.type.dims
+        candidates = [
+            group
+            for group in self._producers(node)
+            if group.level == level and self._fits(node, group)
+        ]
+        highest = {
+            self.groups.get(self._base(child), self._base(child))
+            for child in node.inputs
+            if self._level(child) == level and level > 0
+        }
+        if candidates and highest <= set(candidates):
+            target = self._unite(candidates)
+            if target is not None and self._fits(node, target):
+                self._join(node, target)
+                return
+        for group in self._siblings(node):
+            if group.level == level + 1 and self._fits(node, group):
+                self._join(node, group)
+                return
+        self._join(node, Group(domain, level + 1))
+
+    def _producers(self, node: Node) -> list[Group]:
+        found = [self.groups[child] for child in node.inputs if child in self.groups]
+        return list(dict.fromkeys(found))
+
+    def _siblings(self, node: Node) -> list[Group]:
+        found = [
+            group for child in node.inputs for group in self.readers.get(self._base(child), ())
+        ]
+        return list(dict.fromkeys(found))
+
+    def _join(self, node: Node, group: Group) -> None:
+        if _reduces(node):
+            group.reduced = node.attrs["axis"]
+        group.members.append(node)
+        self.groups[node] = group
+        for child in node.inputs:
+            base = self._base(child)
+            if self.groups.get(base) is not group:
+                readers = self.readers.setdefault(base, [])
+                if group not in readers[-4:]:
+                    readers.append(group)
+
+    def _unite(self, candidates: list[Group]) -> Group | None:
+        """Return one group that holds all `candidates`, None if they do not fit together."""
+        first, *others = candidates
+        for other in others:
+            if other.domain != first.domain or len(first.members) + len(other.members) > MAX_MEMBERS:
+                return None
+            if None not in (first.reduced, other.reduced) and first.reduced != other.reduced:
+                return None
+        for other in others:
+            first.reduced = first.reduced or other.reduced
+            first.members.extend(other.members)
+            for member in other.members:
+                self.groups[member] = first
+            for readers in (self.readers.get(self._base(c)) for m in other.members for c in m.inputs):
+                if readers is not None and other in readers:
+                    readers[readers.index(other)] = first
+        return first
+
+    def _fits(self, node: Node, group: Group) -> bool:
+        if len(group.members) >= MAX_MEMBERS:
+            return False
+        inside = {child for child in node.inputs if self.groups.get(child) is group}
+        for child in node.inputs:
+            if child not in inside and self.groups.get(self._base(child)) is group:
+                return False  # a view of a value that the same kernel would still be writing
+        if _reduces(node):
+            return self._reduction_fits(node, group)
+        if node.type.dims == group.domain:
+            return not (group.single and any(_stage_of(child, group) for child in inside))
+        return (
+            group.reduced is not None
+            and not group.single
+            and node.type.dims == group.kept
+            and all(self._readable_at_kept(child, group, inside) for child in node.inputs)
+        )
+
+    def _reduction_fits(self, node: Node, group: Group) -> bool:
+        operand = node.inputs[0]
+        if operand.type.dims != group.domain or group.reduced not in (None, node.attrs["axis"]):
+            return False
+        single = all(
+            extent == 1 for a, extent in enumerate(group.domain) if a not in node.attrs["axis"]
+        )
+        return not (single and any(_stage_of(m, group) for m in group.members if m is operand))
+
+    def _readable_at_kept(self, child: Node, group: Group, inside: set[Node]) -> bool:
+        return child not in inside or child.type.dims == group.kept
+
+
+def _reduces(node: Node) -> bool:
+    return isinstance(node.op.kind, Reduce)
+
+
+def _stage_of(node: Node, group: Group) -> bool:
+    """Tell whether `node` depends on a reduction of `group`."""
+    return group.reduced is not None and node.type.dims == group.kept != group.domain

@@ -1,0 +1,227 @@
+"""Specialisation: gives every open rank, dtype and broadcast of a graph its concrete form.
+
+Extents stay symbolic. Where two symbolic extents meet in a broadcast, the call's real extents decide
+whether they are equal or one of them is 1; the decision becomes a guard of the compiled variant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from symgraph.compiler.rewrite import map_subgraphs, rebuild, with_inputs
+from symgraph.dims import Compound, Dim, Extent, Symbol, evaluate, substitute, symbol, symbols
+from symgraph.dims import unresolved as undecided_broadcast
+from symgraph.errors import ShapeError
+from symgraph.leaves import ARGUMENT, CONSTANT, PARAMETER, PLACEHOLDER
+from symgraph.node import Graph, Node, describe
+from symgraph.types import TensorType, TupleType
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """The dtype and shape of one fed array."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Two extents that must be equal for a compiled variant to apply."""
+
+    left: Extent
+    right: Extent
+
+    def holds(self, extents: Mapping[str, int]) -> bool:
+        """Tell whether the guard holds for these extents."""
+        return evaluate(self.left, extents) == evaluate(self.right, extents)
+
+
+@dataclass(frozen=True, slots=True)
+class Specialised:
+    """A graph whose types are all known, and the guards under which it is valid."""
+
+    graph: Graph
+    guards: tuple[Guard, ...]
+
+
+def is_open(graph: Graph) -> bool:
+    """Tell whether some type can only be known from fed arrays."""
+    return any(not _known(node) for node in graph)
+
+
+def _known(node: Node) -> bool:
+    if isinstance(node.type, TupleType):
+        return all(item.known for item in node.type.items)
+    return bool(node.type.known)
+
+
+def placeholder_type(node: Node, fed: Fed | None) -> TensorType:
+    """Return the declared type of a placeholder with its open parts filled in from `fed`."""
+    declared: TensorType = node.attrs["type"]
+    if fed is None:
+        return declared
+    shape = declared.shape
+    if shape is None:
+        shape = tuple(symbol(f"?{node.name}.{axis}") for axis in range(len(fed.shape)))
+    return TensorType(declared.dtype or fed.dtype, shape)
+
+
+def bind_extents(types: Mapping[str, TensorType], fed: Mapping[str, Fed]) -> dict[str, int]:
+    """Return the value of each symbol, read from the first placeholder axis that is just it."""
+    extents: dict[str, int] = {}
+    for name, declared in types.items():
+        for extent, actual in zip(declared.dims, fed[name].shape, strict=True):
+            plain = as_symbol(extent)
+            if plain is not None:
+                extents.setdefault(plain.name, actual)
+    return extents
+
+
+def as_symbol(extent: Extent) -> Symbol | None:
+    """Return the symbol that `extent` is, None if it is anything more."""
+    if isinstance(extent, Dim) and len(extent.terms) == 1:
+        monomial, coefficient = extent.terms[0]
+        if coefficient == 1 and len(monomial) == 1 and isinstance(monomial[0], Symbol):
+            return monomial[0]
+    return None
+
+
+def specialise(graph: Graph, fed: Mapping[str, Fed] | None = None) -> Specialised:
+    """Return `graph` with all types known.
+
+    Args:
+        graph: the user's graph.
+        fed: dtype and shape of each fed array; needed if a type is open.
+
+    Returns:
+        The graph, and the guards it depends on.
+
+    Raises:
+        SymGraphError: of the kind that the type rule of the offending node raises.
+    """
+    leaves = {node.name or "": node for node in graph if node.op is PLACEHOLDER}
+    types = {
+        name: placeholder_type(node, None if fed is None else fed[name])
+        for name, node in leaves.items()
+    }
+    extents = {} if fed is None else bind_extents(types, fed)
+    replaced: dict[str, Extent] = {}
+    guards: list[Guard] = []
+    while True:
+        typed = _retype(graph, types, replaced)
+        found = _first_undecided(typed)
+        if found is None:
+            return Specialised(typed, tuple(guards))
+        node, broadcast = found
+        for left, right in _decide(node, broadcast, extents):
+            guards.append(Guard(left, right))
+            plain = as_symbol(left)
+            assert plain is not None, "decisions are about symbols"
+            new = {plain.name: right}
+            replaced = {key: _replace_extent(old, new) for key, old in replaced.items()} | new
+
+
+def _retype(
+    graph: Graph, types: Mapping[str, TensorType], replaced: Mapping[str, Extent]
+) -> Graph:
+    def transform(node: Node, inputs: tuple[Node, ...]) -> Node:
+        if node.op is PLACEHOLDER:
+            declared = _replace(types[node.name or ""], replaced)
+            if declared == node.type:
+                return node
+            attrs = {"name": node.name, "type": declared}
+            return Node(node.op, (), attrs, declared, node.loc)
+        if node.op in (CONSTANT, PARAMETER, ARGUMENT):
+            return node
+        attrs = map_subgraphs(node, lambda sub: retype_subgraph(sub, inputs[1:]))
+        if replaced:
+            attrs = {key: _replace(value, replaced) for key, value in attrs.items()}
+        if node.op.name == "gradient":
+            return _expand_gradient(node, inputs, memo)
+        return with_inputs(node, inputs, attrs)
+
+    def retype_subgraph(sub: Graph, operands: tuple[Node, ...]) -> Graph:
+        arguments = {
+            leaf: Node(ARGUMENT, (), {"type": operand.type}, operand.type, leaf.loc)
+            if leaf.type != operand.type
+            else leaf
+            for leaf, operand in zip(sub.inputs, operands, strict=True)
+        }
+
+        def inner(node: Node, inputs: tuple[Node, ...]) -> Node:
+            return arguments.get(node) or transform(node, inputs)
+
+        changed = rebuild(sub, inner)
+        same = all(a is b for a, b in zip(changed.outputs, sub.outputs, strict=True))
+        inputs = tuple(arguments[leaf] for leaf in sub.inputs)
+        return sub if same and inputs == sub.inputs else Graph(inputs, changed.outputs)
+
+    memo: dict[tuple[Node, ...], list[Node]] = {}
+    return rebuild(graph, transform)
+
+
+def _expand_gradient(
+    node: Node, inputs: tuple[Node, ...], memo: dict[tuple[Node, ...], list[Node]]
+) -> Node:
+    from symgraph.compiler.autodiff import gradients_of
+
+    if any(not _known(child) for child in inputs):
+        return with_inputs(node, inputs)
+    if inputs not in memo:
+        memo[inputs] = gradients_of(inputs[0], inputs[1:], node.attrs["allow_unused"])
+    return memo[inputs][node.attrs["index"]]
+
+
+def _first_undecided(graph: Graph) -> tuple[Node, Compound] | None:
+    for node in graph:
+        items = node.type.items if isinstance(node.type, TupleType) else (node.type,)
+        for item in items:
+            for extent in item.shape or ():
+                found = undecided_broadcast(extent)
+                if found is not None:
+                    return node, found
+    return None
+
+
+def _decide(
+    node: Node, broadcast: Compound, extents: Mapping[str, int]
+) -> list[tuple[Extent, Extent]]:
+    """Return (symbol, replacement) pairs that settle `broadcast` for these extents."""
+    left, right = evaluate(broadcast.left, extents), evaluate(broadcast.right, extents)
+    if left != right and 1 not in (left, right):
+        raise ShapeError(
+            f"extents {broadcast.left} = {left} and {broadcast.right} = {right} do not broadcast "
+            f"in {describe(node)}" + (f": {node.loc.code}" if node.loc.code else "")
+        )
+    if left == right:
+        for one, other in ((broadcast.left, broadcast.right), (broadcast.right, broadcast.left)):
+            plain = as_symbol(one)
+            if plain is not None and plain.name not in set(symbols(other)):
+                return [(one, other)]
+    pinned = broadcast.left if left == 1 and left != right else broadcast.right
+    if left == right:
+        names = sorted({*symbols(broadcast.left), *symbols(broadcast.right)})
+    else:
+        names = sorted(set(symbols(pinned)))
+    return [(symbol(name), extents[name]) for name in names]
+
+
+def _replace_extent(extent: Extent, replaced: Mapping[str, Extent]) -> Extent:
+    return substitute(
+        extent,
+        lambda plain: replaced[plain.name] if plain.name in replaced else symbol(plain.name),
+    )
+
+
+def _replace(value: Any, replaced: Mapping[str, Extent]) -> Any:
+    """Return an attr with the symbols in it replaced, looking into tuples and types."""
+    if isinstance(value, Dim):
+        return _replace_extent(value, replaced)
+    if isinstance(value, TensorType):
+        return value if value.shape is None else value.with_shape(_replace(value.shape, replaced))
+    if type(value) is tuple:
+        return tuple(_replace(item, replaced) for item in value)
+    return value

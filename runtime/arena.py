@@ -1,0 +1,104 @@
+"""Memory planning: where each intermediate array lies in one arena."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from symgraph.runtime.plan import BufferKind, Opcode, Plan
+
+ALIGNMENT = 64
+ITEM_BYTES = {"bool": 1, "int32": 4, "int64": 8, "float32": 4, "float64": 8}
+
+
+class Slot(NamedTuple):
+    """Memory that one or several buffers use, one after another.
+
+    Args:
+        buffers: arena buffers of equal size; the later ones take over from the earlier in place.
+        first: the first instruction that needs it.
+        last: the last one.
+    """
+
+    buffers: tuple[int, ...]
+    first: int
+    last: int
+
+
+def plan_slots(plan: Plan) -> tuple[Slot, ...]:
+    """Return the slots of a plan, from the lifetimes of its buffers.
+
+    Jumps only lead forward, so the order of the table bounds every lifetime.
+    """
+    first, last = _lifetimes(plan)
+    owner: dict[int, int] = {}
+    groups: dict[int, list[int]] = {buffer: [buffer] for buffer in first}
+    end = dict(last)
+    for number, row in enumerate(plan.instructions):
+        for written, read in row.in_place:
+            root = owner.get(read, read)
+            if (
+                written in first
+                and root in groups
+                and written not in owner
+                and first[written] == number
+                and last[read] == number
+                and end[root] == number
+                and plan.buffers[written].size == plan.buffers[read].size
+                and not _in_branch(plan, number)
+            ):
+                groups[root] += groups.pop(written)
+                owner[written] = root
+                end[root] = last[written]
+    return tuple(Slot(tuple(group), first[root], end[root]) for root, group in groups.items())
+
+
+def _lifetimes(plan: Plan) -> tuple[dict[int, int], dict[int, int]]:
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for number, row in enumerate(plan.instructions):
+        for buffer in (*row.reads, *row.writes):
+            if plan.buffers[buffer].kind is BufferKind.ARENA:
+                first.setdefault(buffer, number)
+                last[buffer] = number
+    return first, last
+
+
+def _in_branch(plan: Plan, number: int) -> bool:
+    """Tell whether an instruction may be skipped: sharing memory in place would then mislead."""
+    return any(
+        row.opcode in (Opcode.JUMP, Opcode.JUMP_IF_FALSE) and before < number < row.target
+        for before, row in enumerate(plan.instructions[:number])
+    )
+
+
+def assign_offsets(slots: Sequence[Slot], sizes: Sequence[int]) -> tuple[list[int], int]:
+    """Return the byte offset of each slot and the size of the arena.
+
+    Slots are placed in order of size, the largest first, each at the lowest place that is free for its
+    whole lifetime (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference",
+    2020: greedy by size).
+
+    Args:
+        slots: lifetimes.
+        sizes: bytes of each slot.
+    """
+    offsets = [0] * len(slots)
+    placed: list[int] = []
+    total = 0
+    for index in sorted(range(len(slots)), key=lambda i: -sizes[i]):
+        size = -(-sizes[index] // ALIGNMENT) * ALIGNMENT
+        slot = slots[index]
+        offset = 0
+        for other in placed:
+            if slots[other].last < slot.first or slot.last < slots[other].first:
+                continue
+            if offset + size <= offsets[other]:
+                break
+            offset = max(offset, offsets[other] + -(-sizes[other] // ALIGNMENT) * ALIGNMENT)
+        offsets[index] = offset
+        total = max(total, offset + size)
+        placed.append(index)
+        placed.sort(key=lambda i: offsets[i])
+    return offsets, total
+

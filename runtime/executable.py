@@ -1,0 +1,170 @@
+"""An executable: a plan with its kernels loaded, callable from any thread."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from symgraph.runtime import native as at
+from symgraph.runtime import pool
+from symgraph.runtime.arena import plan_slots
+from symgraph.runtime.executor import (
+    bind_in_python,
+    executor,
+    failed_check,
+    mismatched_feed,
+)
+from symgraph.runtime.frame import Frame, Shapes
+from symgraph.runtime.jit import get_kernel
+from symgraph.runtime.plan import BufferKind, Plan
+from symgraph.runtime.shared_lock import SharedLock
+
+Array = np.ndarray[Any, Any]
+MAX_SHAPES = 8
+"""Sets of extents whose frames are kept for the next call."""
+
+
+class FailedCheckError(Exception):
+    """Says which of the plan's run-time checks failed; nothing was updated."""
+
+    def __init__(self, problem: str) -> None:
+        """Keep the plan's description."""
+        super().__init__(problem)
+
+
+class FeedMismatch(Exception):  # noqa: N818  # a signal to take the slow path, never shown to users
+    """Says that a feed is not what a frame expects: dtype, rank, layout or extents."""
+
+
+class Executable:
+    """Runs a plan.
+
+    Args:
+        plan: what to run.
+        parameters: the arrays behind the plan's parameters, updated in place.
+        locks: the lock of each parameter.
+        writes: whether the plan updates any.
+        threads: how many threads kernels may use; None for all.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        parameters: Sequence[Array],
+        locks: Sequence[SharedLock],
+        writes: bool,
+        threads: int | None,
+    ) -> None:
+        """Load or compile the kernels."""
+        self.plan = plan
+        self.threads = threads
+        self._parameters = tuple(parameters)
+        self._locks = tuple(sorted(locks, key=id))
+        self._writes = writes
+        self._addresses = [get_kernel(source) for source in plan.kernels]
+        self._executor = executor()
+        self._run = self._executor.run
+        self._native_feeds = self._executor.reads_arrays
+        self._slots = plan_slots(plan)
+        self._frames: OrderedDict[Shapes, list[Frame]] = OrderedDict()
+        self._recent: list[Frame] = []
+        self._calls = count()
+        self._counts_calls = any(b.kind is BufferKind.CALL_INDEX for b in plan.buffers)
+
+    def call(self, feeds: tuple[Array, ...]) -> list[Array]:
+        """Run the plan on dense arrays of the right dtypes and ranks.
+
+        Returns:
+            The outputs, fresh arrays.
+
+        Raises:
+            FeedMismatch: a feed has another dtype or layout; the caller converts it.
+            ExtentMismatchError: extents contradict each other.
+            FailedCheckError: an index was out of range.
+            KeyboardInterrupt: Ctrl-C; parameters are as before the call.
+        """
+        try:
+            frame = self._recent.pop()
+        except IndexError:
+            frame = self.frame_for(_shapes(feeds))
+        outputs = self._attempt(frame, feeds)
+        if outputs is None:
+            shapes = _shapes(feeds)
+            if shapes != frame.shapes:
+                outputs = self._attempt(self.frame_for(shapes), feeds)
+            if outputs is None:
+                raise FeedMismatch
+        return outputs
+
+    def frame_for(self, shapes: Shapes) -> Frame:
+        """Take a free frame for these extents, or bind a new one.
+
+        Raises:
+            ExtentMismatchError: extents contradict each other.
+        """
+        free = self._frames.get(shapes)
+        if free:
+            try:
+                return free.pop()
+            except IndexError:
+                pass  # another thread was faster
+        return Frame(
+            self.plan, self._slots, self._addresses, self.plan.constants, self._parameters, shapes
+        )
+
+    def _give_back(self, frame: Frame) -> None:
+        free = self._frames.get(frame.shapes)
+        if free is None:
+            while len(self._frames) >= MAX_SHAPES:
+                self._frames.popitem(last=False)
+            free = self._frames.setdefault(frame.shapes, [])
+        free.append(frame)
+        self._recent = free
+
+    def _attempt(self, frame: Frame, feeds: tuple[Array, ...]) -> list[Array] | None:
+        """Run a frame; None if a feed is not what it expects."""
+        try:
+            if not self._locks:
+                return self._execute(frame, feeds)
+            held = 0
+            enter = SharedLock.acquire if self._writes else SharedLock.acquire_shared
+            leave = SharedLock.release if self._writes else SharedLock.release_shared
+            try:
+                for lock in self._locks:
+                    enter(lock)
+                    held += 1
+                return self._execute(frame, feeds)
+            finally:
+                for lock in self._locks[:held]:
+                    leave(lock)
+        finally:
+            self._give_back(frame)
+
+    def _execute(self, frame: Frame, feeds: tuple[Array, ...]) -> list[Array] | None:
+        outputs = [np.empty(shape, dtype) for shape, dtype in frame.outputs]
+        objects = (*feeds, *outputs)
+        if frame.parallel:
+            frame.words[at.POOL] = pool.get(self.threads)
+        if self._counts_calls:
+            frame.call_index[0] = next(self._calls)
+        if self._native_feeds:
+            result = self._run(frame.address, 0, id(objects) + at.TUPLE_ITEMS)
+        elif bind_in_python(frame.address, objects) >= 0:
+            return None
+        else:
+            result = self._run(frame.address, 0, at.BOUND)
+        while result >= 0:  # a time slice is over: Python handles signals here
+            result = self._run(frame.address, result, at.RESUME)
+        if result == at.HALTED:
+            return outputs
+        if mismatched_feed(result) >= 0:
+            return None
+        raise FailedCheckError(self.plan.problems[failed_check(result) - 1])
+
+
+def _shapes(feeds: tuple[Array, ...]) -> Shapes:
+    return tuple(array.shape for array in feeds)

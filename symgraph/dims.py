@@ -1,0 +1,287 @@
+"""Symbolic extents: integer polynomials over named dims, kept in a canonical form.
+
+An extent is a Python int or a `Dim`. Equal extents compare equal by structure, so `N * 784` computed
+in two ways is one key. Symbols stand for extents, hence are never negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import count
+from typing import Union
+
+Extent = Union[int, "Dim"]
+Monomial = tuple["Atom", ...]
+
+_anonymous = count()
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A named extent; anonymous ones (an open dim of one placeholder) begin with `?`."""
+
+    name: str
+
+    def evaluate(self, extents: Mapping[str, int]) -> int:
+        """Return the extent bound to this symbol."""
+        return extents[self.name]
+
+    def substitute(self, replace: Callable[[Symbol], Extent]) -> Extent:
+        """Return what `replace` gives for this symbol."""
+        return replace(self)
+
+    def symbols(self) -> Iterator[str]:
+        """Yield the names inside."""
+        yield self.name
+
+    def __str__(self) -> str:
+        return "?" if self.name.startswith("?") else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Compound:
+    """A non-polynomial extent of two operands: `floordiv`, `max`, or an unresolved `broadcast`."""
+
+    kind: str
+    left: Extent
+    right: Extent
+
+    def evaluate(self, extents: Mapping[str, int]) -> int:
+        """Return the value under `extents`; broadcasting takes the side that is not 1."""
+        left, right = evaluate(self.left, extents), evaluate(self.right, extents)
+        if self.kind == "floordiv":
+            return left // right if right else 0
+        if self.kind == "max":
+            return max(left, right)
+        return right if left == 1 else left
+
+    def substitute(self, replace: Callable[[Symbol], Extent]) -> Extent:
+        """Return the same operation on substituted operands."""
+        return _COMBINE[self.kind](substitute(self.left, replace), substitute(self.right, replace))
+
+    def symbols(self) -> Iterator[str]:
+        """Yield the names inside."""
+        yield from symbols(self.left)
+        yield from symbols(self.right)
+
+    def __str__(self) -> str:
+        if self.kind == "floordiv":
+            return f"({self.left})//{self.right}"
+        return f"{self.kind}({self.left}, {self.right})"
+
+
+Atom = Symbol | Compound
+
+
+@dataclass(frozen=True)
+class Dim:
+    """A polynomial: pairs of (product of atoms, coefficient), sorted; never a plain integer."""
+
+    terms: tuple[tuple[Monomial, int], ...]
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self.terms)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __add__(self, other: Extent) -> Extent:
+        return _polynomial([*_terms(self), *_terms(other)])
+
+    def __sub__(self, other: Extent) -> Extent:
+        return self + (-1 * other)
+
+    def __mul__(self, other: Extent) -> Extent:
+        return _polynomial(
+            [
+                (tuple(sorted(left + right, key=str)), a * b)
+                for left, a in _terms(self)
+                for right, b in _terms(other)
+            ]
+        )
+
+    def __rsub__(self, other: int) -> Extent:
+        return -1 * self + other
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Extent:
+        return self * -1
+
+    def __floordiv__(self, other: Extent) -> Extent:
+        return floor_divide(self, other)
+
+    def __str__(self) -> str:
+        def term(monomial: Monomial, coefficient: int) -> str:
+            factors = [str(atom) for atom in monomial]
+            if coefficient != 1 or not factors:
+                factors.insert(0, str(coefficient))
+            return "*".join(factors)
+
+        return " + ".join(term(*entry) for entry in self.terms).replace("+ -", "- ")
+
+    __repr__ = __str__
+
+
+def _terms(extent: Extent) -> tuple[tuple[Monomial, int], ...]:
+    return extent.terms if isinstance(extent, Dim) else (((), extent),)
+
+
+def _polynomial(terms: list[tuple[Monomial, int]]) -> Extent:
+    collected: dict[Monomial, int] = {}
+    for monomial, coefficient in terms:
+        collected[monomial] = collected.get(monomial, 0) + coefficient
+    kept = [(monomial, value) for monomial, value in collected.items() if value]
+    if not kept:
+        return 0
+    if len(kept) == 1 and not kept[0][0]:
+        return kept[0][1]
+    kept.sort(key=lambda entry: (-len(entry[0]), str(entry[0])))
+    return Dim(tuple(kept))
+
+
+def _atom(atom: Atom) -> Dim:
+    return Dim((((atom,), 1),))
+
+
+def symbol(name: str) -> Dim:
+    """Return the extent called `name`."""
+    return _atom(Symbol(name))
+
+
+def anonymous_symbol() -> Dim:
+    """Return an extent that is equal to nothing but itself."""
+    return _atom(Symbol(f"?{next(_anonymous)}"))
+
+
+def never_negative(extent: Extent) -> bool:
+    """Tell whether `extent` is provably >= 0 for all non-negative symbols."""
+    return all(coefficient >= 0 for _, coefficient in _terms(extent))
+
+
+def maximum(left: Extent, right: Extent) -> Extent:
+    """Return max(left, right), decided now where the sign of the difference is known."""
+    if isinstance(left, int) and isinstance(right, int):
+        return max(left, right)
+    if never_negative(left - right):
+        return left
+    if never_negative(right - left):
+        return right
+    return _atom(Compound("max", left, right))
+
+
+def minimum(left: Extent, right: Extent) -> Extent:
+    """Return min(left, right) as left + right - max(left, right)."""
+    return left + right - maximum(left, right)
+
+
+def floor_divide(left: Extent, right: Extent) -> Extent:
+    """Return left // right, cancelling common factors where the division is exact."""
+    if right == 1:
+        return left
+    if isinstance(left, int) and isinstance(right, int):
+        return left // right if right else 0
+    divisor = _terms(right)
+    if len(divisor) == 1:
+        exact = [_divide_term(term, divisor[0]) for term in _terms(left)]
+        if all(term is not None for term in exact):
+            return _polynomial([term for term in exact if term is not None])
+    if left == right:
+        return 1
+    return _atom(Compound("floordiv", left, right))
+
+
+def _divide_term(
+    term: tuple[Monomial, int], divisor: tuple[Monomial, int]
+) -> tuple[Monomial, int] | None:
+    atoms = list(term[0])
+    for atom in divisor[0]:
+        if atom not in atoms:
+            return None
+        atoms.remove(atom)
+    quotient, remainder = divmod(term[1], divisor[1]) if divisor[1] else (0, 1)
+    return None if remainder else (tuple(atoms), quotient)
+
+
+def broadcast(left: Extent, right: Extent) -> Extent | None:
+    """Return the extent of two broadcast axes, None if they clash.
+
+    Two extents that may or may not be equal give an unresolved `broadcast` atom, which
+    specialisation decides when it sees real extents.
+    """
+    if left == right or right == 1:
+        return left
+    if left == 1:
+        return right
+    if isinstance(left, int) and isinstance(right, int):
+        return None
+    return _atom(Compound("broadcast", left, right))
+
+
+_COMBINE: dict[str, Callable[[Extent, Extent], Extent]] = {
+    "floordiv": floor_divide,
+    "max": maximum,
+    "broadcast": lambda left, right: (
+        _atom(Compound("broadcast", left, right))
+        if (extent := broadcast(left, right)) is None
+        else extent
+    ),
+}
+
+
+def evaluate(extent: Extent, extents: Mapping[str, int]) -> int:
+    """Return the integer value of `extent` with each symbol bound by `extents`."""
+    if isinstance(extent, int):
+        return extent
+    total = 0
+    for monomial, coefficient in extent.terms:
+        product = coefficient
+        for atom in monomial:
+            product *= atom.evaluate(extents)
+        total += product
+    return total
+
+
+def substitute(extent: Extent, replace: Callable[[Symbol], Extent]) -> Extent:
+    """Return `extent` with every symbol replaced."""
+    if isinstance(extent, int):
+        return extent
+    total: Extent = 0
+    for monomial, coefficient in extent.terms:
+        product: Extent = coefficient
+        for atom in monomial:
+            product = product * atom.substitute(replace)
+        total = total + product
+    return total
+
+
+def symbols(extent: Extent) -> Iterator[str]:
+    """Yield the symbol names that occur in `extent`."""
+    for monomial, _ in _terms(extent):
+        for atom in monomial:
+            yield from atom.symbols()
+
+
+def unresolved(extent: Extent) -> Compound | None:
+    """Return the first undecided broadcast inside `extent`, None if there is none."""
+    for monomial, _ in _terms(extent):
+        for atom in monomial:
+            if isinstance(atom, Compound):
+                inner = unresolved(atom.left) or unresolved(atom.right)
+                if inner is not None:
+                    return inner
+                if atom.kind == "broadcast":
+                    return atom
+    return None
+
+
+def product(extents: tuple[Extent, ...]) -> Extent:
+    """Return the product of `extents`, 1 for none."""
+    total: Extent = 1
+    for extent in extents:
+        total = total * extent
+    return total

@@ -1,0 +1,222 @@
+"""The reference interpreter: graphs evaluated node by node with NumPy. It defines the semantics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from symgraph.dims import Dim, Symbol, symbols
+from symgraph.dims import evaluate as evaluate_extent
+from symgraph.errors import FeedError, GraphError, SymGraphError
+from symgraph.leaves import ARGUMENT, CONSTANT, PARAMETER, PLACEHOLDER, Constant, Parameter
+from symgraph.node import Graph, Node, describe, located_message, topological
+from symgraph.op import Elementwise, Leaf
+from symgraph.ops.elementwise import operand_dtypes
+from symgraph.types import TensorType
+
+Array = np.ndarray[Any, Any]
+Value = Array | tuple[Array, ...]
+
+
+def evaluate(
+    outputs: Sequence[Node],
+    feeds: Mapping[Any, Any] | None = None,
+    *,
+    call_index: int = 0,
+) -> list[Array]:
+    """Compute nodes with NumPy, one node at a time.
+
+    Args:
+        outputs: the nodes to compute.
+        feeds: values of placeholders, by node or by name; a value given for any other node (a
+            parameter, an intermediate) replaces what it would compute.
+        call_index: the number of the call, which random ops depend on.
+
+    Returns:
+        One array for each output; 0-d results stay arrays.
+
+    Raises:
+        FeedError: a placeholder has no value, or one that does not fit.
+        ShapeError: shapes that were open do not fit.
+        BoundsError: an index is out of range.
+    """
+    order = topological(outputs)
+    values, extents = _bind(order, feeds or {})
+    run = _Run(extents, call_index)
+    with np.errstate(all="ignore"):
+        return [_array(value).copy() for value in run.compute(order, outputs, values)]
+
+
+def _array(value: Value) -> Array:
+    if isinstance(value, tuple):
+        raise GraphError("an output is a tuple; pick an item of it")
+    return value
+
+
+def _in_dtype_of(declared: TensorType, value: Value) -> Array:
+    return _array(value).astype(declared.dtype, copy=False) if declared.dtype else _array(value)
+
+
+def _bind(
+    order: Sequence[Node], feeds: Mapping[Any, Any]
+) -> tuple[dict[Node, Value], dict[str, int]]:
+    """Return the fed values by node, and the extent of every symbol that they decide."""
+    placeholders = {node.name: node for node in order if node.op is PLACEHOLDER}
+    values: dict[Node, Value] = {}
+    extents: dict[str, int] = {}
+    for key, given in feeds.items():
+        node = key if isinstance(key, Node) else placeholders.get(key)
+        if node is None:
+            continue
+        values[node] = _fed(node, given)
+        _unify(node, np.shape(given), extents)
+    for node in values:
+        _check_extents(node, values[node], extents)
+    return values, extents
+
+
+def _fed(node: Node, given: Any) -> Array:
+    declared: TensorType = node.type
+    plain = not isinstance(given, np.ndarray | np.generic)
+    array = np.asarray(given, dtype=declared.dtype if plain else None)
+    if declared.dtype is not None and array.dtype.name != declared.dtype:
+        raise FeedError(f"{describe(node)} takes {declared.dtype}, not {array.dtype}")
+    if declared.shape is not None and array.ndim != len(declared.shape):
+        raise FeedError(f"{describe(node)} has {len(declared.shape)} axes, not {array.ndim}")
+    return array
+
+
+def _unify(node: Node, shape: tuple[int, ...], extents: dict[str, int]) -> None:
+    for declared, actual in zip(node.type.shape or (), shape, strict=False):
+        name = _symbol_name(declared)
+        if name is not None and extents.setdefault(name, actual) != actual:
+            raise FeedError(f"{describe(node)}: {name} is {extents[name]} elsewhere, here {actual}")
+
+
+def _symbol_name(extent: object) -> str | None:
+    """Return the name of an extent that is one plain symbol."""
+    if isinstance(extent, Dim) and len(extent.terms) == 1:
+        atoms, coefficient = extent.terms[0]
+        if coefficient == 1 and len(atoms) == 1 and isinstance(atoms[0], Symbol):
+            return atoms[0].name
+    return None
+
+
+def _check_extents(node: Node, value: Value, extents: Mapping[str, int]) -> None:
+    for axis, declared in enumerate(node.type.shape or ()):
+        if any(name not in extents for name in symbols(declared)):
+            continue
+        wanted, actual = evaluate_extent(declared, extents), np.shape(value)[axis]
+        if wanted != actual:
+            raise FeedError(f"{describe(node)}: axis {axis} has extent {actual}, not {wanted}")
+
+
+@dataclass
+class _Run:
+    """One evaluation.
+
+    Args:
+        extents: what every symbol stands for.
+        call_index: the number of the call.
+    """
+
+    extents: Mapping[str, int]
+    call_index: int
+    weak: set[Node] = field(default_factory=set)
+
+    def compute(
+        self, order: Sequence[Node], outputs: Sequence[Node], values: dict[Node, Value]
+    ) -> list[Value]:
+        """Compute `outputs`, dropping each intermediate after its last use."""
+        uses: dict[Node, int] = {}
+        for used in (outputs, *(node.inputs for node in order)):
+            for child in used:
+                uses[child] = uses.get(child, 0) + 1
+        for node in order:
+            if node not in values:
+                values[node] = self._node(node, [values[child] for child in node.inputs])
+            for child in node.inputs:
+                uses[child] -= 1
+                if not uses[child]:
+                    values.pop(child, None)
+        return [values[node] for node in outputs]
+
+    def _node(self, node: Node, operands: list[Value]) -> Value:
+        if isinstance(node.op.kind, Leaf):
+            return self._leaf(node)
+        if node.op.name == "cond":
+            return self._cond(node, operands)
+        if node.op.name == "project":
+            item: Array = operands[0][node.attrs["index"]]
+            return item
+        arrays = [operand for operand in operands if isinstance(operand, np.ndarray)]
+        try:
+            return self._apply(node, arrays)
+        except SymGraphError as error:
+            reason = str(error)
+            if "\n" in reason:
+                raise
+            message = located_message(node.op, node.inputs, node.loc, reason)
+            raise type(error)(message) from None
+
+    def _leaf(self, node: Node) -> Array:
+        if node.op is PLACEHOLDER:
+            raise FeedError(f"no value is given for {describe(node)}")
+        if node.op is ARGUMENT:
+            raise GraphError(f"an argument outside of its sub-graph: {describe(node)}")
+        if node.op in (CONSTANT, PARAMETER):
+            assert isinstance(node, Constant | Parameter), "these leaves carry arrays"
+            self._mark(node, node.type.weak)
+            return node.value
+        attrs = self._static(dict(node.attrs))
+        if node.op.name == "call_index":
+            attrs["call_index"] = self.call_index
+        self._mark(node, node.type.weak)
+        return np.asarray(node.op.numpy(**attrs))
+
+    def _mark(self, node: Node, weak: bool) -> None:
+        if weak:
+            self.weak.add(node)
+
+    def _apply(self, node: Node, arrays: list[Array]) -> Array:
+        attrs = self._static(dict(node.attrs))
+        types = tuple(
+            TensorType(array.dtype.name, array.shape, child in self.weak)
+            for child, array in zip(node.inputs, arrays, strict=True)
+        )
+        declared = node.op.infer(types, attrs)
+        assert isinstance(declared, TensorType), "only control ops give tuples"
+        if isinstance(node.op.kind, Elementwise):
+            wanted = operand_dtypes(node.op, types, attrs)
+            arrays = [a.astype(d, copy=False) for a, d in zip(arrays, wanted, strict=True)]
+        self._mark(node, declared.weak)
+        return np.asarray(node.op.numpy(*arrays, **attrs)).astype(declared.element, copy=False)
+
+    def _cond(self, node: Node, operands: list[Value]) -> Value:
+        """Run the branch that is taken; the other one is never looked at."""
+        branch: Graph = node.attrs["then_graph" if np.any(operands[0]) else "else_graph"]
+        values = dict(zip(branch.inputs, operands[1:], strict=True))
+        for leaf, child in zip(branch.inputs, node.inputs[1:], strict=True):
+            self._mark(leaf, child in self.weak)
+        results = self.compute(topological(branch.outputs), branch.outputs, values)
+        if isinstance(node.type, TensorType):
+            return _in_dtype_of(node.type, results[0])
+        return tuple(map(_in_dtype_of, node.type.items, results))
+
+    def _static(self, attr: Any) -> Any:
+        """Return `attr` with every symbolic extent in it replaced by its value."""
+        if isinstance(attr, Dim):
+            missing = [name for name in symbols(attr) if name not in self.extents]
+            if missing:
+                raise FeedError(f"nothing that is fed decides the extent {missing[0]!r}")
+            return evaluate_extent(attr, self.extents)
+        if isinstance(attr, tuple):
+            return tuple(self._static(entry) for entry in attr)
+        if isinstance(attr, list):
+            return [self._static(entry) for entry in attr]
+        if isinstance(attr, dict):
+            return {key: self._static(entry) for key, entry in attr.items()}
+        return attr

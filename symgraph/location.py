@@ -1,0 +1,57 @@
+"""Where in the user's program a node was made."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+class SourceLoc(NamedTuple):
+    """A file and a line; `derived` says how the node came about when nobody wrote it (a gradient)."""
+
+    file: str
+    line: int
+    derived: str = ""
+
+    @property
+    def code(self) -> str:
+        """Return the text of the line, empty where the source is gone."""
+        return linecache.getline(self.file, self.line).strip()
+
+    def __str__(self) -> str:
+        text = f"{self.file}:{self.line}"
+        return f"{text} ({self.derived})" if self.derived else text
+
+
+class _Override(threading.local):
+    loc: SourceLoc | None = None
+
+
+_override = _Override()
+
+
+def user_location() -> SourceLoc:
+    """Return the innermost frame outside this package, or what `located_at` has set."""
+    if _override.loc is not None:
+        return _override.loc
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return SourceLoc(frame.f_code.co_filename, frame.f_lineno)
+
+
+@contextmanager
+def located_at(loc: SourceLoc) -> Iterator[None]:
+    """Give every node made inside the block the location `loc`."""
+    previous, _override.loc = _override.loc, loc
+    try:
+        yield
+    finally:
+        _override.loc = previous

@@ -1,0 +1,182 @@
+"""Nodes and graphs: the language's one data structure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Union
+
+import numpy as np
+
+from symgraph.dims import Extent, product
+from symgraph.errors import GraphError, SymGraphError
+from symgraph.location import SourceLoc, user_location
+from symgraph.op import Control, Leaf, Op
+from symgraph.operators import Operators
+from symgraph.types import UNKNOWN, TensorType, Type
+
+Operand = Union["Node", bool, int, float, np.ndarray[Any, Any], np.generic, Sequence[Any]]
+
+
+class Node(Operators):
+    """One immutable value of the graph; equal only to itself.
+
+    Args:
+        op: what computes it.
+        inputs: the nodes it is computed from.
+        attrs: the op's static arguments.
+        type: dtype and symbolic shape (open parts are None or `?`).
+        loc: the user's line.
+    """
+
+    __slots__ = ("__weakref__", "attrs", "inputs", "loc", "op", "type")
+    __hash__: ClassVar[Any] = object.__hash__
+
+    op: Op
+    inputs: tuple[Node, ...]
+    attrs: Mapping[str, Any]
+    type: Any
+    loc: SourceLoc
+
+    def __init__(
+        self,
+        op: Op,
+        inputs: tuple[Node, ...],
+        attrs: Mapping[str, Any],
+        type: Type,
+        loc: SourceLoc,
+    ) -> None:
+        """Make a node as given; `apply` is the checked way."""
+        setter = object.__setattr__
+        setter(self, "op", op)
+        setter(self, "inputs", inputs)
+        setter(self, "attrs", attrs)
+        setter(self, "type", type)
+        setter(self, "loc", loc)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise GraphError(f"a node is immutable: {name!r} cannot be set on {self!r}")
+
+    @property
+    def name(self) -> str | None:
+        """Return the user's name of a placeholder or parameter, None for other nodes."""
+        name = self.attrs.get("name")
+        return name if isinstance(name, str) else None
+
+    @property
+    def shape(self) -> tuple[Extent | None, ...]:
+        """Return the shape: ints, symbolic extents, and None where an extent is open.
+
+        Raises:
+            GraphError: the rank is open until the first call.
+        """
+        if self.type.shape is None:
+            raise GraphError(
+                f"the rank of {describe(self)} is open until the first call; "
+                "give its placeholders a shape"
+            )
+        return tuple(self.type.shape)
+
+    @property
+    def dtype(self) -> str | None:
+        """Return the dtype's name, None while it is open."""
+        dtype: str | None = self.type.dtype
+        return dtype
+
+    @property
+    def ndim(self) -> int:
+        """Return the number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> Extent:
+        """Return the number of elements, an int or a symbolic extent."""
+        return product(self.type.dims) if self.shape is not None else 0
+
+    def __len__(self) -> int:
+        if self.ndim == 0 or not isinstance(self.shape[0], int):
+            raise GraphError(f"{describe(self)} has no fixed length; use .shape[0]")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        label = f" {self.name!r}" if self.name else ""
+        return f"<{self.op.name}{label}: {self.type}>"
+
+
+def describe(node: Node) -> str:
+    """Return how messages name a node: its name or op, its type, and the user's line."""
+    label = repr(node.name) if node.name else node.op.name
+    return f"{label} ({node.type}, made at {node.loc})"
+
+
+def infer_type(op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any]) -> Type:
+    """Return the type of `op` applied to `inputs`; open while an input's rank or dtype is."""
+    types = tuple(node.type for node in inputs)
+    if not isinstance(op.kind, Leaf | Control):
+        for entry in types:
+            if isinstance(entry, TensorType) and (entry.dtype is None or entry.shape is None):
+                return UNKNOWN
+    return op.infer(types, attrs)
+
+
+def apply(op: Op, *operands: Operand, **attrs: Any) -> Node:
+    """Build the node `op(*operands, **attrs)`.
+
+    Raises:
+        SymGraphError: of the kind the op's type rule raises, with the operands and the user's line.
+    """
+    from symgraph.leaves import lift
+
+    inputs = tuple(operand if isinstance(operand, Node) else lift(operand) for operand in operands)
+    loc = user_location()
+    try:
+        return Node(op, inputs, attrs, infer_type(op, inputs, attrs), loc)
+    except SymGraphError as error:
+        raise type(error)(located_message(op, inputs, loc, str(error))) from None
+
+
+def located_message(op: Op, inputs: Iterable[Node], loc: SourceLoc, reason: str) -> str:
+    """Return an error text that names the op, its operands, and the user's line."""
+    lines = [f"{op.name}: {reason}"]
+    lines += [f"  operand {i}: {describe(node)}" for i, node in enumerate(inputs)]
+    lines.append(f"  at {loc}" + (f": {loc.code}" if loc.code else ""))
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A closed graph: outputs, and the leaves that stand for its arguments.
+
+    Dead code is simply not reached from the outputs.
+    """
+
+    inputs: tuple[Node, ...]
+    outputs: tuple[Node, ...]
+
+    def nodes(self) -> list[Node]:
+        """Return the reachable nodes, each after its inputs."""
+        return topological(self.outputs)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes())
+
+
+def topological(outputs: Iterable[Node]) -> list[Node]:
+    """Return all nodes that `outputs` depend on, each after its inputs, in a stable order.
+
+    Uses an explicit stack, so chains of any depth work.
+    """
+    order: list[Node] = []
+    seen: set[Node] = set()
+    stack: list[tuple[Node, bool]] = [(node, False) for node in reversed(tuple(outputs))]
+    while stack:
+        node, expanded = stack.pop()
+        if expanded:
+            order.append(node)
+            continue
+        if node in seen:
+            continue
+        seen.add(node)
+        stack.append((node, True))
+        stack.extend((child, False) for child in reversed(node.inputs) if child not in seen)
+    return order

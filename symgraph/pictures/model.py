@@ -1,0 +1,188 @@
+"""What a picture shows, whatever draws it: boxes with labels, arrows, and nested groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from symgraph.errors import GraphError
+from symgraph.leaves import is_constant
+from symgraph.location import user_location
+from symgraph.node import Graph, Node, topological
+from symgraph.op import Leaf
+from symgraph.printer import brief_attrs, constant_text, shortened
+from symgraph.types import TensorType, TupleType
+
+
+@runtime_checkable
+class Compiled(Protocol):
+    """A compiled function, as far as pictures go."""
+
+    @property
+    def stages(self) -> Mapping[str, Graph]:
+        """Return the graph after each pass, by the pass's name."""
+
+    @property
+    def kernels(self) -> Sequence[tuple[str, Sequence[Node]]]:
+        """Return each kernel's name and the nodes of one stage that it computes."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """One node of the picture.
+
+    Args:
+        key: unique and harmless: n0, n1, ...
+        node: what is drawn.
+        is_leaf: draw it as data and not as an operation.
+        lines: the label, as the user's plain text.
+        group: index of the group it lies in, None for the top level.
+    """
+
+    key: str
+    node: Node
+    is_leaf: bool
+    lines: tuple[str, ...]
+    group: int | None
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """From one box to another: an operand, or a value that enters or leaves a sub-graph."""
+
+    source: str
+    target: str
+    position: int
+    kind: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """A frame around boxes: a kernel or a branch; `parent` is the index of the frame around it."""
+
+    label: str
+    parent: int | None
+
+
+@dataclass
+class Picture:
+    """Everything a drawing holds."""
+
+    boxes: list[Box] = field(default_factory=list)
+    arrows: list[Arrow] = field(default_factory=list)
+    groups: list[Group] = field(default_factory=list)
+
+
+Drawable = Node | Iterable[Node] | Graph | Compiled
+
+
+def picture_of(obj: Drawable, *, verbose: bool = False) -> Picture:
+    """Return what to draw for a node, several nodes, a graph, or a compiled function.
+
+    Raises:
+        GraphError: `obj` is none of these.
+    """
+    if isinstance(obj, Node):
+        return _Painter(verbose).paint(topological((obj,)), {})
+    if isinstance(obj, Graph):
+        return _Painter(verbose).paint(_all_nodes(obj), {})
+    if isinstance(obj, Compiled):
+        graph, kernels = _drawn_stage(obj)
+        return _Painter(verbose).paint(_all_nodes(graph), kernels)
+    outputs = tuple(obj) if isinstance(obj, Iterable) else (obj,)
+    if not all(isinstance(node, Node) for node in outputs):
+        raise GraphError(
+            f"only nodes, graphs and compiled functions have a picture, not "
+            f"{type(obj).__name__}\n  at {user_location()}"
+        )
+    return _Painter(verbose).paint(topological(outputs), {})
+
+
+def _all_nodes(graph: Graph) -> list[Node]:
+    """Return the graph's nodes, unused inputs included."""
+    reached = topological(graph.outputs)
+    known = set(reached)
+    return [leaf for leaf in graph.inputs if leaf not in known] + reached
+
+
+def _drawn_stage(compiled: Compiled) -> tuple[Graph, dict[str, Sequence[Node]]]:
+    """Return the last stage that all kernels' nodes belong to, and those kernels."""
+    kernels = {f"{index}: {name}": nodes for index, (name, nodes) in enumerate(compiled.kernels)}
+    wanted = {node for nodes in kernels.values() for node in nodes}
+    stages = list(compiled.stages.values())
+    if not stages:
+        raise GraphError(f"this compiled function keeps no stages\n  at {user_location()}")
+    for graph in reversed(stages):
+        if wanted <= set(graph.nodes()):
+            return graph, kernels
+    return stages[-1], {}
+
+
+class _Painter:
+    """Builds the picture of one object."""
+
+    def __init__(self, verbose: bool) -> None:
+        self._verbose = verbose
+        self._picture = Picture()
+
+    def paint(self, nodes: Sequence[Node], kernels: Mapping[str, Sequence[Node]]) -> Picture:
+        group_of: dict[Node, int] = {}
+        for label, members in kernels.items():
+            group_of.update(dict.fromkeys(members, len(self._picture.groups)))
+            self._picture.groups.append(Group(f"kernel {label}", None))
+        self._paint_nodes(nodes, group_of, None)
+        return self._picture
+
+    def _paint_nodes(
+        self, nodes: Sequence[Node], group_of: Mapping[Node, int], around: int | None
+    ) -> dict[Node, str]:
+        keys: dict[Node, str] = {}
+        for node in nodes:
+            key = keys[node] = f"n{len(self._picture.boxes)}"
+            group = group_of.get(node, around)
+            is_leaf = isinstance(node.op.kind, Leaf)
+            box = Box(key, node, is_leaf, label_lines(node, self._verbose), group)
+            self._picture.boxes.append(box)
+            for position, operand in enumerate(node.inputs):
+                self._picture.arrows.append(Arrow(keys[operand], key, position, "operand"))
+            for name, value in node.attrs.items():
+                if isinstance(value, Graph):
+                    self._paint_subgraph(name, value, node, keys, group)
+        return keys
+
+    def _paint_subgraph(
+        self, name: str, graph: Graph, owner: Node, outer: Mapping[Node, str], around: int | None
+    ) -> None:
+        """Draw a branch in a frame, its arguments fed from outside and its outputs fed back."""
+        self._picture.groups.append(Group(f"{owner.op.name} {name}", around))
+        inner = self._paint_nodes(_all_nodes(graph), {}, len(self._picture.groups) - 1)
+        operands = owner.inputs[len(owner.inputs) - len(graph.inputs) :]
+        for position, (argument, operand) in enumerate(zip(graph.inputs, operands, strict=False)):
+            arrow = Arrow(outer[operand], inner[argument], position, "capture")
+            self._picture.arrows.append(arrow)
+        for position, output in enumerate(graph.outputs):
+            self._picture.arrows.append(Arrow(inner[output], outer[owner], position, "result"))
+
+
+def label_lines(node: Node, verbose: bool) -> tuple[str, ...]:
+    """Return the lines of a node's label: what it is, its attrs, and its type if `verbose`."""
+    lines = [node.op.name if node.name is None else shortened(node.name)]
+    if is_constant(node):
+        lines = [constant_text(node)]
+    attrs = (
+        ""
+        if is_constant(node)
+        else ", ".join(f"{key}={value}" for key, value in brief_attrs(node).items())
+    )
+    if attrs:
+        lines.append(shortened(attrs))
+    if verbose:
+        lines += _type_lines(node.type)
+    return tuple(lines)
+
+
+def _type_lines(declared: Any) -> list[str]:
+    if isinstance(declared, TensorType | TupleType):
+        return [shortened(str(declared))]
+    return []

@@ -1,0 +1,1 @@
+"""Scalar mathematics, written once against `ScalarBuilder` and rendered for every target."""
