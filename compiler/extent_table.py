@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from symgraph.dims import Compound, Dim, Extent, Symbol
+from symgraph.dims import Compound, Extent, Symbol
 from symgraph.errors import CompileError
 from symgraph.runtime.plan import ExtentRule
 
@@ -50,9 +50,13 @@ class ExtentTable:
                 raise CompileError(
                     f"no placeholder has an axis that is just {atom}, so its extent is unknown"
                 )
-            return self._add(("symbol", atom.name), ExtentRule("feed", self.sources[atom.name]))
+            return self.feed(*self.sources[atom.name])
         operands = (self.index(atom.left), self.index(atom.right))
         return self._add((atom.kind, operands), ExtentRule(atom.kind, operands))
+
+    def feed(self, number: int, axis: int) -> int:
+        """Return the index of the rule for an axis of a feed."""
+        return self._add(("feed", number, axis), ExtentRule("feed", (number, axis)))
 
     def _add(self, key: object, rule: ExtentRule) -> int:
         if key not in self._numbers:
@@ -67,7 +71,3 @@ class ExtentTable:
             total = total * extent
         return self.index(total)
 
-
-def names_dim(extent: Extent) -> bool:
-    """Tell whether `extent` is symbolic."""
-    return isinstance(extent, Dim)

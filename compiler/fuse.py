@@ -7,9 +7,12 @@ cycle can arise. Greedy, in topological order, linear in the size of the graph.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from symgraph.compiler.codegen.nest import build_nest
 from symgraph.compiler.grouping import Group, assign_groups
 from symgraph.compiler.materialise import materialise
-from symgraph.compiler.region import FUSED, Access, Region
+from symgraph.compiler.region import FUSED, Access, Region, accumulator_dtype
 from symgraph.compiler.rewrite import map_subgraphs, with_inputs
 from symgraph.compiler.views import ViewResolver, row_major
 from symgraph.dims import Extent, floor_divide, maximum, product
@@ -100,12 +103,13 @@ class _Builder:
             )
             inner[member] = with_inputs(member, inputs)
         body = Graph(tuple(arguments.leaves), tuple(inner[member] for member in kept))
-        chunk = _chunk_rows(group)
         region = Region(
-            body, group.domain, group.reduced or (), tuple(arguments.reads), chunk,
+            body, group.domain, group.reduced or (), tuple(arguments.reads), None,
             tuple(group.members),
         )
-        types = tuple(_output_type(member, group.domain, chunk) for member in kept)
+        outer, chunk = _chunks(group, region)
+        region = replace(region, chunk=chunk)
+        types = tuple(_output_type(member, outer, chunk) for member in kept)
         attrs = {"region": region, "type": TupleType(types)}
         fused = Node(FUSED, tuple(arguments.bases), attrs, TupleType(types), group.members[-1].loc)
         for index, member in enumerate(kept):
@@ -170,9 +174,15 @@ class _Arguments:
             leaf = Node(ARGUMENT, (), {"type": declared}, declared, child.loc)
             self._known[key] = leaf
             self.leaves.append(leaf)
-            self.bases.append(self.replaced.get(view.base, view.base))
+            self.bases.append(self._array(view.base))
             self.reads.append(Access(view.offset, strides))
         return self._known[key]
+
+    def _array(self, base: Node) -> Node:
+        """Return the node of the new graph that holds `base`, behind a reshape that is none."""
+        view = self.views.resolve(self.replaced.get(base, base))
+        assert view is not None, "replacements are dense"
+        return view.base
 
     def _constant(self, base: Node) -> Node:
         assert isinstance(base, Constant), "only constants carry values"
@@ -189,30 +199,22 @@ def _is_plain(node: Node) -> bool:
     return value in (0.5, 0.25, -0.5) or (value.is_integer() and abs(value) <= 16)
 
 
-def _chunk_rows(group: Group) -> Extent | None:
-    """Return the rows of axis 0 in one chunk if the group reduces everything to one element."""
-    if group.reduced is None or any(
-        extent != 1 for axis, extent in enumerate(group.domain) if axis not in group.reduced
-    ):
-        return None
+def _chunks(group: Group, region: Region) -> tuple[Extent, Extent | None]:
+    """Return the outermost loop's extent and, if all is reduced to one element, the rows of a chunk.
+
+    Small static reductions are not cut.
+    """
     total = product(group.domain)
-    if isinstance(total, int) and total <= CHUNK_ELEMENTS:
-        return None
-    first = next(axis for axis, extent in enumerate(group.domain) if extent != 1)
-    inner = product(group.domain[first + 1 :])
-    return maximum(floor_divide(CHUNK_ELEMENTS, maximum(inner, 1)), 1)
+    small = isinstance(total, int) and total <= CHUNK_ELEMENTS
+    if not group.single or small:
+        return 1, None
+    loops = [entry.extent for entry in build_nest(region).loops]
+    inner = product(tuple(loops[1:]))
+    return loops[0], maximum(floor_divide(CHUNK_ELEMENTS, maximum(inner, 1)), 1)
 
 
-def _output_type(member: Node, domain: Shape, chunk: Extent | None) -> TensorType:
+def _output_type(member: Node, outer: Extent, chunk: Extent | None) -> TensorType:
     declared: TensorType = member.type
     if chunk is None or not isinstance(member.op.kind, Reduce):
         return declared
-    outer = next(extent for extent in domain if extent != 1)
-    count = floor_divide(outer + chunk - 1, chunk)
-    return TensorType(accumulator_dtype(member), (count,))
-
-
-def accumulator_dtype(reduction: Node) -> str:
-    """Return the dtype a reduction accumulates in: float32 sums and products use float64."""
-    dtype: str = reduction.type.element
-    return "float64" if dtype == "float32" and reduction.op.name in ("sum", "prod") else dtype
+    return TensorType(accumulator_dtype(member), (floor_divide(outer + chunk - 1, chunk),))

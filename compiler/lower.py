@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from symgraph.compiler.codegen.nest import Nest, build_nest
+from symgraph.compiler.codegen.nest import CHEAP, Nest, Operand, build_nest
 from symgraph.compiler.codegen.region_kernel import region_source
 from symgraph.compiler.codegen.signature import Kind, Signature
 from symgraph.compiler.extent_table import ExtentTable
@@ -171,6 +171,7 @@ class Lowering:
         program = self.program
         for feed in program.feeds:
             self.buffer(feed)
+        self._require_declared_extents()
         for relation, left, right, message in program.checks:
             self.require(relation, left, right, message)
         user_count = len(program.graph.outputs) - len(program.updated)
@@ -203,6 +204,18 @@ class Lowering:
             problems=tuple(self.problems),
         )
         return Lowered(plan, tuple(self.members))
+
+    def _require_declared_extents(self) -> None:
+        """Demand that every axis of every feed has the extent that its placeholder declares."""
+        for number, feed in enumerate(self.program.feeds):
+            for axis, extent in enumerate(feed.type.dims):
+                actual, wanted = self.extents.feed(number, axis), self.extents.index(extent)
+                if actual != wanted:
+                    message = (
+                        f"placeholder {feed.name!r} has extent {{left}} along axis {axis}, but "
+                        f"{extent} = {{right}} is expected (made at {feed.loc})"
+                    )
+                    self.checks.append(Check("equal", actual, wanted, message))
 
     def lower_graph(self, graph: Graph) -> None:
         """Emit the instructions of a graph whose leaves have buffers."""
@@ -299,24 +312,14 @@ class Lowering:
         self, node: Node, nest: Nest, kinds: tuple[Kind, ...], destinations: tuple[int, ...]
     ) -> tuple[tuple[int, int], ...]:
         """Return (output, input) buffers of which the output may take the input's memory."""
+        sources = [self.buffer(c) for c, k in zip(node.inputs, kinds, strict=True) if k == "memory"]
         pairs = []
-        used: set[int] = set()
         for output, destination in zip(nest.outputs, destinations, strict=True):
             for child, operand, kind in zip(node.inputs, nest.inputs, kinds, strict=True):
-                if kind != "memory" or operand.dtype != output.dtype:
+                if kind != "memory" or sources.count(self.buffer(child)) != 1:
                     continue
-                source = self.buffer(child)
-                same = operand.offset == output.offset == 0 and operand.strides == output.strides
-                dense = all(
-                    loop.extent == 1 or stride != 0
-                    for loop, stride in zip(nest.loops, output.strides, strict=True)
-                )
-                alone = sum(self.buffer(c) == source for c, k in zip(node.inputs, kinds, strict=True)
-                            if k == "memory") == 1
-                if same and dense and alone and source not in used:
-                    pairs.append((destination, source))
-                    used.add(source)
-                    break
+                if operand == output and _moves_everywhere(nest, output):
+                    pairs.append((destination, self.buffer(child)))
         return tuple(pairs)
 
     def _require_elements(self, region: Region) -> None:
@@ -370,7 +373,7 @@ class Lowering:
             index = names.index(node.name)
         elif node.op is PARAMETER:
             assert isinstance(node, Parameter), "parameters carry storage"
-            index = self.program.parameters.index(node)
+            index = [id(parameter) for parameter in self.program.parameters].index(id(node))
         elif node.op is CONSTANT:
             assert isinstance(node, Constant), "constants carry values"
             index = len(self.constants)
@@ -388,6 +391,14 @@ class Lowering:
             )
         )
         return len(self.buffers) - 1
+
+
+def _moves_everywhere(nest: Nest, output: Operand) -> bool:
+    """Tell whether every iteration writes an element of its own, starting with the first."""
+    return output.offset == 0 and all(
+        entry.extent == 1 or stride != 0
+        for entry, stride in zip(nest.loops, output.strides, strict=True)
+    )
 
 
 def _written(node: Node) -> tuple[Node, int]:
@@ -420,8 +431,6 @@ def parallel_extent(nest: Nest, text: str) -> Extent:
 
 def _weight(nest: Nest) -> int:
     """Estimate the cost of one element, in units of about 0.03 ns: traffic, simple and costly ops."""
-    from symgraph.compiler.codegen.nest import CHEAP
-
     costly = sum(node.op.name not in CHEAP for node in nest.order)
     return 4 * (len(nest.inputs) + len(nest.outputs)) + len(nest.order) + 10 * costly
 

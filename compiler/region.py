@@ -61,3 +61,9 @@ FUSED = Op(
     samples=(),
     doc="A fused region (attrs: region, type); made by the compiler, never by users.",
 )
+
+
+def accumulator_dtype(reduction: Node) -> str:
+    """Return the dtype a reduction accumulates in: float32 sums and products use float64."""
+    dtype: str = reduction.type.element
+    return "float64" if dtype == "float32" and reduction.op.name in ("sum", "prod") else dtype

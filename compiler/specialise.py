@@ -152,12 +152,13 @@ def _retype(
         }
 
         def inner(node: Node, inputs: tuple[Node, ...]) -> Node:
-            return arguments.get(node) or transform(node, inputs)
+            return arguments[node] if node in arguments else transform(node, inputs)
 
         changed = rebuild(sub, inner)
         same = all(a is b for a, b in zip(changed.outputs, sub.outputs, strict=True))
         inputs = tuple(arguments[leaf] for leaf in sub.inputs)
-        return sub if same and inputs == sub.inputs else Graph(inputs, changed.outputs)
+        same = same and all(a is b for a, b in zip(inputs, sub.inputs, strict=True))
+        return sub if same else Graph(inputs, changed.outputs)
 
     memo: dict[tuple[Node, ...], list[Node]] = {}
     return rebuild(graph, transform)

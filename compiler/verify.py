@@ -94,7 +94,7 @@ def _has_inferred_type(node: Node) -> str | None:
 
 
 def _strong(declared: Type) -> Type:
-    """Return a type without weakness, which matters to promotion only, before casts are explicit."""
+    """Return a type without weakness, which matters to promotion only: before there are casts."""
     if isinstance(declared, TupleType):
         return TupleType(tuple(replace(item, weak=False) for item in declared.items))
     return replace(declared, weak=False)

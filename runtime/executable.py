@@ -21,7 +21,7 @@ from symgraph.runtime.executor import (
 from symgraph.runtime.frame import Frame, Shapes
 from symgraph.runtime.jit import get_kernel
 from symgraph.runtime.plan import BufferKind, Plan
-from symgraph.runtime.shared_lock import SharedLock
+from symgraph.shared_lock import SharedLock
 
 Array = np.ndarray[Any, Any]
 MAX_SHAPES = 8
@@ -69,7 +69,7 @@ class Executable:
         self._executor = executor()
         self._run = self._executor.run
         self._native_feeds = self._executor.reads_arrays
-        self._slots = plan_slots(plan)
+        self.slots = plan_slots(plan)
         self._frames: OrderedDict[Shapes, list[Frame]] = OrderedDict()
         self._recent: list[Frame] = []
         self._calls = count()
@@ -113,7 +113,7 @@ class Executable:
             except IndexError:
                 pass  # another thread was faster
         return Frame(
-            self.plan, self._slots, self._addresses, self.plan.constants, self._parameters, shapes
+            self.plan, self.slots, self._addresses, self.plan.constants, self._parameters, shapes
         )
 
     def _give_back(self, frame: Frame) -> None:

@@ -56,6 +56,16 @@ def _package_version(name: str) -> str:
         return version(name)
 
 
+@functools.cache
+def host_features() -> frozenset[str]:
+    """Returns the CPU's feature flags under LLVM's names, as far as kernels ask for them."""
+    words = set(_cpu().replace(",", " ").split())
+    found = {name for name in ("avx2", "avx512f", "fma") if name in words or f"+{name}" in words}
+    if words & {"asimd", "+neon"}:
+        found.add("neon")
+    return frozenset(found)
+
+
 def _cpu() -> str:
     """Names the CPU and its features, from the kernel's description of the first CPU."""
     try:

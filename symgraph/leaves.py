@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -12,6 +11,7 @@ from symgraph.errors import DTypeError, GraphError, ShapeError
 from symgraph.location import user_location
 from symgraph.node import Node, Operand
 from symgraph.op import NO_GRADIENT, Attrs, Leaf, Op
+from symgraph.shared_lock import SharedLock
 from symgraph.types import DTYPES, TensorType, check_dtype
 
 Array = np.ndarray[Any, Any]
@@ -148,7 +148,7 @@ class Parameter(Node):
 
     __slots__ = ("_lock", "_storage")
     _storage: Array
-    _lock: threading.RLock
+    _lock: SharedLock
 
     def __init__(self, value: Any, name: str | None = None) -> None:
         """Copy `value` into storage of its own."""
@@ -156,7 +156,7 @@ class Parameter(Node):
             raise GraphError(f"a parameter's name is a str, not {name!r}")
         array = _as_array(float(value) if type(value) is int else value, None)
         object.__setattr__(self, "_storage", array)
-        object.__setattr__(self, "_lock", threading.RLock())
+        object.__setattr__(self, "_lock", SharedLock())
         declared = TensorType(check_dtype(array.dtype), array.shape)
         attrs = {"type": declared, "name": name}
         super().__init__(PARAMETER, (), attrs, declared, user_location())
@@ -164,8 +164,11 @@ class Parameter(Node):
     @property
     def value(self) -> Array:
         """Return a copy of the present value; assigning checks shape and dtype first."""
-        with self._lock:
+        self._lock.acquire_shared()
+        try:
             return self._storage.copy()
+        finally:
+            self._lock.release_shared()
 
     @value.setter
     def value(self, new: Any) -> None:
@@ -186,8 +189,11 @@ class Parameter(Node):
                 f"parameter {self.name!r} holds {self._storage.dtype}, the new value "
                 f"{array.dtype}; cast it first (parameter made at {self.loc})"
             )
-        with self._lock:
+        self._lock.acquire()
+        try:
             np.copyto(self._storage, array, casting="same_kind")
+        finally:
+            self._lock.release()
 
     @property
     def storage(self) -> Array:
@@ -195,8 +201,8 @@ class Parameter(Node):
         return self._storage
 
     @property
-    def lock(self) -> threading.RLock:
-        """Return the lock held while the value is replaced."""
+    def lock(self) -> SharedLock:
+        """Return the lock that calls hold while they read or update the value."""
         return self._lock
 
     def __setattr__(self, name: str, value: object) -> None:

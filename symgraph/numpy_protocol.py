@@ -14,23 +14,8 @@ from symgraph.errors import GraphError
 from symgraph.location import user_location
 from symgraph.op import Op
 
-_MODULES = (
-    "arithmetic",
-    "extremes",
-    "comparison",
-    "transcendental",
-    "activation",
-    "identity",
-    "elementwise",
-    "reduce",
-    "statistics",
-    "layout",
-    "joining",
-    "indexing",
-    "linalg",
-    "filled",
-)
-"""Where functions are looked for, the most elementary first."""
+# The public names, and what only operators and indexing lead to.
+_MODULES = ("public", "comparison", "indexing")
 
 NAMES = frozenset(
     """
@@ -62,6 +47,7 @@ _HARMLESS: Mapping[str, object] = {"order": "C", "casting": "same_kind", "subok"
 
 _ARGUMENT_NAMES: Mapping[str, Mapping[str, str]] = {
     "clip": {"a_min": "low", "a_max": "high", "min": "low", "max": "high"},
+    "full_like": {"fill_value": "value"},
 }
 _REMEDIES = {
     "out": "a node is never written to: bind the result to a name, as in y = np.add(x, 1)",

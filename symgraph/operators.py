@@ -76,9 +76,6 @@ class Operators(ArrayMethods):
     def __divmod__(self, other: Operand) -> tuple[Node, Node]:
         return self // other, self % other
 
-    def __round__(self, decimals: int = 0) -> Node:
-        return self.round(decimals)
-
     def __neg__(self) -> Node:
         return _apply("negative", self)
 

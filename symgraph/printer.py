@@ -97,7 +97,7 @@ def attr_text(value: Any) -> str:
         return shortened(text)
     if isinstance(value, np.ndarray):
         return f"array{list(value.shape)}"
-    if type(value).__str__ is object.__str__ and type(value).__repr__ is object.__repr__:
+    if repr(value) == object.__repr__(value):
         return f"<{type(value).__name__}>"  # an address would change from run to run
     return printable(str(value))
 

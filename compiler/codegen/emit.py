@@ -17,7 +17,7 @@ from symgraph.compiler.codegen.loops import integer, loop, smaller
 from symgraph.compiler.codegen.nest import Nest, Operand, Pass
 from symgraph.compiler.codegen.reducers import combine, identity
 from symgraph.compiler.codegen.signature import Signature
-from symgraph.compiler.fuse import accumulator_dtype
+from symgraph.compiler.region import accumulator_dtype
 from symgraph.leaves import CONSTANT, Constant
 from symgraph.node import Node
 from symgraph.op import Elementwise
@@ -46,6 +46,7 @@ class RegionEmitter:
         self.signature = signature
         self.operands: list[Operand] = [*nest.inputs, *nest.outputs]
         self.classes = [operand.classes(nest.vector) for operand in self.operands]
+        self.input_numbers = {leaf: n for n, leaf in enumerate(nest.region.graph.inputs)}
         self.kept_values: dict[Node, LLVMValue] = {}
         self.hoisted: dict[int, LLVMValue] = {}
         self.flag: ir.Value | None = None
@@ -221,7 +222,7 @@ class RegionEmitter:
         if node.op is CONSTANT:
             assert isinstance(node, Constant), "only constants carry values"
             return scalar_builder.constant(node.value.reshape(()).item(), node.type.element)
-        index = self.nest.region.graph.inputs.index(node)
+        index = self.input_numbers[node]
         if index in self.hoisted and scalar_builder is self.vector:
             return self.hoisted[index]
         values[node] = self._load(index, scalar_builder, offsets, i, mask)

@@ -85,9 +85,7 @@ class LLVMBuilder(ScalarBuilder[LLVMValue]):
         wanted = self._widen(element_type(dtype, memory=True)).as_pointer()
         return pointer if pointer.type == wanted else self.irbuilder.bitcast(pointer, wanted)
 
-    def load_value(
-        self, pointer: ir.Value, dtype: str, mask: LLVMValue | None = None
-    ) -> LLVMValue:
+    def load_value(self, pointer: ir.Value, dtype: str, mask: LLVMValue | None = None) -> LLVMValue:
         """Load consecutive elements, aligned only as one element is.
 
         Args:
@@ -373,6 +371,4 @@ class LLVMBuilder(ScalarBuilder[LLVMValue]):
         inside = self.bit_and(above(self.like(low, x), x), self.lt(x, self.like(limit, x)))
         safe = self.select(inside, x, self.like(0, x))
         converted = self.irbuilder.fptosi(safe.ir, self.register_type(dtype))
-        return self.select(
-            inside, LLVMValue(converted, dtype), self.constant(-int(limit), dtype)
-        )
+        return self.select(inside, LLVMValue(converted, dtype), self.constant(-int(limit), dtype))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from symgraph.compiler.region import Access, Region
+from symgraph.compiler.region import Access, Region, accumulator_dtype
 from symgraph.compiler.views import Strides, row_major
 from symgraph.dims import Extent
 from symgraph.leaves import ARGUMENT, CONSTANT
@@ -153,8 +153,6 @@ def build_nest(region: Region, writes: tuple[Access, ...] | None = None) -> Nest
 
 
 def _outputs(region: Region, writes: tuple[Access, ...] | None) -> list[Operand]:
-    from symgraph.compiler.fuse import accumulator_dtype
-
     found = []
     for index, node in enumerate(region.graph.outputs):
         dtype = node.type.element

@@ -28,8 +28,8 @@ def rewrite_to_fixpoint(graph: Graph, rules_for: RulesFor) -> Graph:
     """Return `graph` with the first rule that applies to a node applied, until none applies.
 
     Equal nodes are merged on the way, so rules may compare operands by identity. Nodes that are not
-    canonical (see `compiler.expand`) are left alone. A rule's result of another dtype is dropped; one
-    that is smaller is broadcast. Sub-graphs in attrs are rewritten too.
+    canonical (see `compiler.expand`) are left alone. A rule's result of another dtype is dropped,
+    one that is smaller is broadcast. Sub-graphs in attrs are rewritten too.
 
     Args:
         graph: the graph to rewrite.

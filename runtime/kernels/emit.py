@@ -1,7 +1,7 @@
 """Small helpers over llvmlite's IRBuilder shared by the matrix-multiply emitters.
 
-Addresses are untyped pointers and byte offsets everywhere, so one emitter serves every dtype. Imports
-llvmlite, so it is itself imported lazily, when a kernel has to be built.
+Addresses are untyped pointers and byte offsets everywhere, so one emitter serves every dtype.
+Imports llvmlite, so it is itself imported lazily, when a kernel has to be built.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ INT1 = ir.IntType(1)
 INT32 = ir.IntType(32)
 INT64 = ir.IntType(64)
 BYTE = ir.IntType(8)
-POINTER = ir.PointerType()
+BYTE_POINTER = ir.PointerType()
 
 ELEMENT_TYPES: dict[str, ir.Type] = {
     "float32": ir.FloatType(),

@@ -1,10 +1,12 @@
 """The matrix product: C[b] = (accumulate ? C[b] : 0) + A[b] @ B[b], then bias and relu if asked.
 
-One kernel per dtype and epilogue serves every extent and every stride. `GemmArgument` names the entries
-of its argument block. A task is a tile of up to `gemm_task_shape` elements of one matrix of C.
+One kernel per dtype and epilogue serves every extent and every stride. `GemmArgument` names the
+entries of its argument block. A task is a tile of up to `gemm_task_shape` elements of one matrix of
+C.
 
-The order of every sum is fixed (see `gemm_tile` and, for a single column, `gemm_dot`), so results do not
-depend on how tasks are sliced, on the batch, or on which other rows and columns are computed.
+The order of every sum is fixed (see `gemm_tile` and, for a single column, `gemm_dot`), so results
+do not depend on how tasks are sliced, on the batch, or on which other rows and columns are
+computed.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from symgraph.runtime.kernels.gemm_shape import (
 
 __all__ = ["GemmArgument", "gemm_source", "gemm_task_count", "gemm_task_shape"]
 
-VERSION = 16509
+VERSION = 1
 
 
 def gemm_source(
@@ -32,9 +34,9 @@ def gemm_source(
 ) -> KernelSource:
     """Describe the matrix-product kernel of a dtype.
 
-    Floats use one fused multiply-add per k, in ascending k, starting from 0 or from C; integers wrap.
-    The epilogue comes after the whole sum: "bias" adds a contiguous vector over columns, "bias_relu"
-    then replaces what is below zero by zero (NaN stays).
+    Floats use one fused multiply-add per k, in ascending k, starting from 0 or from C; integers
+    wrap. The epilogue comes after the whole sum: "bias" adds a contiguous vector over columns,
+    "bias_relu" then replaces what is below zero by zero (NaN stays).
 
     Args:
         dtype: "float32", "float64", "int32" or "int64".
@@ -53,7 +55,7 @@ def gemm_source(
         raise ValueError(f"unknown epilogue {epilogue!r}: use 'none', 'bias' or 'bias_relu'")
     tile = tile_shape(dtype) if shape is None else shape
 
-    def build(builder: Any, args: Any, lo: Any, hi: Any) -> None:  # noqa: ANN401 - llvmlite is untyped
+    def build(builder: Any, args: Any, lo: Any, hi: Any) -> None:
         from symgraph.runtime.kernels.gemm_nest import define_rectangle, emit_tasks
 
         rectangle = define_rectangle(builder.module, tile, dtype, epilogue)

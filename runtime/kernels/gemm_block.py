@@ -1,4 +1,4 @@
-"""The blocks of the matrix product: columns, rows and k, and in them the panels and their packing."""
+"""The blocks of the matrix product (columns, rows, k), their panels and the packing."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from symgraph.runtime.kernels.gemm_pack import (
 from symgraph.runtime.kernels.gemm_shape import ROW_GROUP, Epilogue, TileShape
 from symgraph.runtime.kernels.gemm_tile import PanelArguments, define_panel
 
-BLOCK_PANELS = (
-    16  # panels of C per block of rows: C then stays there too, from one block of k to the next
-)
+BLOCK_PANELS = 16  # panels of C per block of rows: C stays in the cache between blocks of k
 STREAM_ROWS = 4  # up to this many rows, B is read once and should be read along its rows
 STREAM_DEPTH = 16
 PACK_B_ROWS = 48  # rows of A from which copying contiguous rows of B pays
@@ -29,7 +27,7 @@ CLASH_BYTES = 1024  # rows a multiple of this apart compete for the same places 
 
 @dataclass(frozen=True)
 class Functions:
-    """The internal functions that the blocks call, by panel width in vectors where there are several."""
+    """The internal functions that the blocks call, some of them by panel width in vectors."""
 
     panels: dict[int, ir.Function]
     pack_rows: dict[int, ir.Function]
@@ -63,9 +61,10 @@ class _Block:
 
 
 class BlockEmitter:
-    """Emits the loops over blocks; allocates the packing buffers where the builder stands."""
+    """Emits the loops over blocks."""
 
     def __init__(self, builder: ir.IRBuilder, shape: TileShape, functions: Functions) -> None:
+        """Allocate the packing buffers where the builder stands, in an entry block."""
         self.builder = builder
         self.shape = shape
         self.functions = functions
@@ -118,7 +117,8 @@ class BlockEmitter:
                 ahead=emit.offset(builder, moved.b, ahead),
                 ahead_rows=builder.select(more, block.depth, emit.int64(0)),
             )
-            # Two vectors are better served as two tall narrow panels than as one with a third unused.
+            # Two vectors are better served as two tall narrow panels than as one with a third
+            # unused.
             narrow = emit.int64(2 * self.shape.lanes)
             is_wide = builder.icmp_signed(">", left, narrow)
             step = builder.select(is_wide, wide, emit.int64(self.shape.lanes))
@@ -265,4 +265,4 @@ def _buffer(builder: ir.IRBuilder, length: int) -> ir.Value:
     """Allocate a buffer on the stack, aligned to a cache line."""
     slot = builder.alloca(ir.ArrayType(emit.BYTE, length))
     slot.align = 64
-    return builder.bitcast(slot, emit.POINTER)
+    return builder.bitcast(slot, emit.BYTE_POINTER)

@@ -1,9 +1,9 @@
 """The matrix-vector product with contiguous rows: vectors run along k instead of along columns.
 
 Used when C has a single column and both A and B are contiguous along k. The order of the sum is
-fixed: element k goes to partial sum k mod (4 * lanes), in ascending k by fused multiply-adds; the partial
-sums are then added pairwise. So a row's bits do not depend on the number of rows or on slicing, but differ
-from those of the same row in a product with more columns.
+fixed: element k goes to partial sum k mod (4 * lanes), in ascending k by fused multiply-adds; the
+partial sums are then added pairwise. So a row's bits do not depend on the number of rows or on
+slicing, but differ from those of the same row in a product with more columns.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class DotArguments(NamedTuple):
 
 def define_dot(module: ir.Module, shape: TileShape, dtype: str, epilogue: Epilogue) -> ir.Function:
     """Define the internal function of `DotArguments`."""
-    pointer, integer = emit.POINTER, emit.INT64
+    pointer, integer = emit.BYTE_POINTER, emit.INT64
     types = DotArguments(
         a=pointer, a_row=integer, b=pointer, c=pointer, c_row=integer, rows=integer,
         depth=integer, bias=pointer, accumulate=emit.INT1,

@@ -23,7 +23,7 @@ def define_rectangle(
     """Define the function (args, batch, *Span) that computes a rectangle of one matrix of C."""
     functions = define_functions(module, shape, dtype, epilogue)
     dot = define_dot(module, shape, dtype, epilogue)
-    types = [emit.POINTER] + [emit.INT64] * 5
+    types = [emit.BYTE_POINTER] + [emit.INT64] * 5
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), "gemm_rectangle")
     function.linkage = "internal"
     function.attributes.add("noinline")
@@ -91,7 +91,7 @@ def emit_tasks(
         lo: First task.
         hi: End of the tasks.
     """
-    args = builder.bitcast(args, emit.POINTER)
+    args = builder.bitcast(args, emit.BYTE_POINTER)
     rows = load_argument(builder, args, GemmArgument.ROWS)
     columns = load_argument(builder, args, GemmArgument.COLUMNS)
     height, width = emit.int64(ROWS_PER_TASK), emit.int64(shape.columns)

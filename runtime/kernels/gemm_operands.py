@@ -54,14 +54,14 @@ def load_operands(
         return builder.mul(value(which), item)
 
     def matrix(pointer: GemmArgument, stride: GemmArgument) -> ir.Value:
-        start = builder.inttoptr(value(pointer), emit.POINTER)
+        start = builder.inttoptr(value(pointer), emit.BYTE_POINTER)
         return emit.offset(builder, start, builder.mul(batch, in_bytes(stride)))
 
     return Operands(
         a=matrix(GemmArgument.A, GemmArgument.A_BATCH_STRIDE),
         b=matrix(GemmArgument.B, GemmArgument.B_BATCH_STRIDE),
         c=matrix(GemmArgument.C, GemmArgument.C_BATCH_STRIDE),
-        bias=builder.inttoptr(value(GemmArgument.BIAS), emit.POINTER),
+        bias=builder.inttoptr(value(GemmArgument.BIAS), emit.BYTE_POINTER),
         a_row=in_bytes(GemmArgument.A_ROW_STRIDE),
         a_column=in_bytes(GemmArgument.A_COLUMN_STRIDE),
         b_row=in_bytes(GemmArgument.B_ROW_STRIDE),

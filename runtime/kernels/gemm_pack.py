@@ -1,7 +1,8 @@
 """Packing of panels of B into a small contiguous buffer, [k][columns], that the micro-kernel reads.
 
-Rows that are contiguous are copied vector by vector. Contiguous columns (a transposed B) are transposed
-in registers, a few columns and a few k at a time. Any other pair of strides is gathered by elements.
+Rows that are contiguous are copied vector by vector. Contiguous columns (a transposed B) are
+transposed in registers, a few columns and a few k at a time. Any other pair of strides is gathered
+by elements.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ PIECES = 2  # how many are moved together where a vector holds as many
 def define_pack_rows(module: ir.Module, shape: TileShape, dtype: str, vectors: int) -> ir.Function:
     """Define the copy of a panel whose rows are contiguous.
 
-    The function takes (source, source row stride, target, depth, columns), strides in bytes. Rows of the
-    target are `vectors` full vectors long; lanes beyond the last column become zero.
+    The function takes (source, source row stride, target, depth, columns), strides in bytes. Rows
+    of the target are `vectors` full vectors long; lanes beyond the last column become zero.
     """
-    types = [emit.POINTER, emit.INT64, emit.POINTER, emit.INT64, emit.INT64]
+    types = [emit.BYTE_POINTER, emit.INT64, emit.BYTE_POINTER, emit.INT64, emit.INT64]
     builder, function = _internal_function(module, f"gemm_pack_rows_{vectors}", types)
     source, source_row, target, depth, columns = function.args
     kind = ir.VectorType(emit.ELEMENT_TYPES[dtype], shape.lanes)
@@ -47,10 +48,10 @@ def define_pack_rows(module: ir.Module, shape: TileShape, dtype: str, vectors: i
 def define_pack_group(module: ir.Module, shape: TileShape, dtype: str) -> ir.Function:
     """Define the copy of one group of rows of A that are contiguous along the group.
 
-    The function takes (source, source stride of k, target, depth, rows), strides in bytes. The target
-    is [k][ROW_GROUP]; beyond the last row it is zero.
+    The function takes (source, source stride of k, target, depth, rows), strides in bytes. The
+    target is [k][ROW_GROUP]; beyond the last row it is zero.
     """
-    types = [emit.POINTER, emit.INT64, emit.POINTER, emit.INT64, emit.INT64]
+    types = [emit.BYTE_POINTER, emit.INT64, emit.BYTE_POINTER, emit.INT64, emit.INT64]
     builder, function = _internal_function(module, "gemm_pack_group", types)
     source, source_step, target, depth, rows = function.args
     kind = ir.VectorType(emit.ELEMENT_TYPES[dtype], ROW_GROUP)
@@ -68,10 +69,11 @@ def define_pack_group(module: ir.Module, shape: TileShape, dtype: str) -> ir.Fun
 def define_pack_columns(module: ir.Module, shape: TileShape, dtype: str) -> ir.Function:
     """Define the transposition of a panel whose rows are not contiguous.
 
-    The function takes (source, row stride, column stride, target, target row stride, depth, columns,
-    padded columns), strides in bytes. The columns up to the padded number are copies of the last one.
+    The function takes (source, row stride, column stride, target, target row stride, depth,
+    columns, padded columns), strides in bytes. The columns up to the padded number are copies of
+    the last one.
     """
-    pointer, integer = emit.POINTER, emit.INT64
+    pointer, integer = emit.BYTE_POINTER, emit.INT64
     types = [pointer, integer, integer, pointer, integer, integer, integer, integer]
     builder, function = _internal_function(module, "gemm_pack_columns", types)
     source, row, column, target, target_row, depth, columns, padded = function.args
@@ -155,27 +157,27 @@ class _Group:
     def _interleave(self, builder: ir.IRBuilder, vectors: list[ir.Value]) -> list[ir.Value]:
         """Transpose depth x depth blocks inside each piece."""
         if self.depth == 2:
-            return [self._blend(builder, *vectors, lanes) for lanes in ((0, 2), (1, 3))]
+            return [self._blend(builder, vectors, lanes) for lanes in ((0, 2), (1, 3))]
         halves = [
-            (self._blend(builder, *vectors[:2], lanes), self._blend(builder, *vectors[2:], lanes))
+            [self._blend(builder, vectors[:2], lanes), self._blend(builder, vectors[2:], lanes)]
             for lanes in ((0, 4, 1, 5), (2, 6, 3, 7))
         ]
         return [
-            self._blend(builder, *pair, lanes)
+            self._blend(builder, pair, lanes)
             for pair in halves
             for lanes in ((0, 1, 4, 5), (2, 3, 6, 7))
         ]
 
     def _blend(
-        self, builder: ir.IRBuilder, left: ir.Value, right: ir.Value, lanes: tuple[int, ...]
+        self, builder: ir.IRBuilder, pair: list[ir.Value], lanes: tuple[int, ...]
     ) -> ir.Value:
-        """Pick the same lanes from each pair of pieces; from `depth` on they count in the right one."""
+        """Pick lanes from each pair of pieces; from `depth` on, of the right one."""
         picked = []
         for piece in range(self.pieces):
             for lane in lanes:
                 side, within = divmod(lane, self.depth)
                 picked.append((side * self.pieces + piece) * self.depth + within)
-        return emit.permute(builder, left, right, picked)
+        return emit.permute(builder, pair[0], pair[1], picked)
 
     def gather(self, builder: ir.IRBuilder, sources: list[ir.Value], target: ir.Value) -> None:
         """Move one element of each column to one row of the target."""

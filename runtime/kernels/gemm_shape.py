@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
 
+from symgraph.runtime.host import host_features
+
 Epilogue = Literal["none", "bias", "bias_relu"]
 
 ITEM_BYTES = {"float32": 4, "float64": 8, "int32": 4, "int64": 8}
@@ -50,7 +52,7 @@ class TileShape:
 
     @property
     def depth(self) -> int:
-        """Return the largest block of k: a packed panel of B and a tile of A fill most of the L1 cache."""
+        """Return the largest block of k: a packed panel of B and a tile of A then fit into L1."""
         per_k = self.vectors * self.vector_bytes + ROW_GROUP * self.item_bytes
         return L1_BYTES // per_k // 8 * 8
 
@@ -62,8 +64,8 @@ class TileShape:
     def heights(self, vectors: int) -> tuple[int, ...]:
         """Return the tile heights of a panel width: falling powers of two that end with 1.
 
-        The highest tile must leave registers for one row of B and a broadcast, and a narrow panel needs
-        enough rows to hide the latency of a multiply-add (about 8 independent chains).
+        The highest tile must leave registers for one row of B and a broadcast, and a narrow panel
+        needs enough rows to hide the latency of a multiply-add (about 8 independent chains).
         """
         highest = 4
         while 2 * highest * vectors + vectors + 1 <= self.registers:
@@ -97,10 +99,7 @@ def tile_shape(dtype: str, features: Mapping[str, bool] | None = None) -> TileSh
 
 def _host_features() -> Mapping[str, bool]:
     """Return the feature flags of this machine's processor."""
-    from llvmlite import binding
-
-    features: dict[str, bool] = dict(binding.get_host_cpu_features())
-    return features
+    return dict.fromkeys(host_features(), True)
 
 
 def gemm_task_count(dtype: str, batch: int, rows: int, columns: int) -> int:

@@ -1,11 +1,13 @@
 """The register-tile micro-kernel of the matrix product.
 
 One internal function per tile width computes a panel: some rows of C by 1 or 3 vectors of columns,
-over one block of k. It keeps a tile of C in registers, broadcasts elements of A from where they lie and
-reads vectors of B. Both strides of A are run-time values, so transposed and sliced operands need no copy.
+over one block of k. It keeps a tile of C in registers, broadcasts elements of A from where they lie
+and reads vectors of B. Both strides of A are run-time values, so transposed and sliced operands
+need no copy.
 
-Every element of C is one chain of fused multiply-adds in ascending k. Tile heights, masks and blocks of
-k change which elements share registers, never the order inside a chain: the bits are always the same.
+Every element of C is one chain of fused multiply-adds in ascending k. Tile heights, masks and
+blocks of k change which elements share registers, never the order inside a chain: the bits are
+always the same.
 """
 
 from __future__ import annotations
@@ -112,10 +114,10 @@ def define_panel(
     Returns:
         An internal function of `PanelArguments`.
     """
-    pointer, integer = emit.POINTER, emit.INT64
+    pointer, integer = emit.BYTE_POINTER, emit.INT64
     types = PanelArguments(
-        a=pointer, a_row=integer, a_group=integer, a_column=integer, b=pointer, b_row=integer, c=pointer,
-        c_row=integer, rows=integer, depth=integer, columns=integer, bias=pointer,
+        a=pointer, a_row=integer, a_group=integer, a_column=integer, b=pointer, b_row=integer,
+        c=pointer, c_row=integer, rows=integer, depth=integer, columns=integer, bias=pointer,
         load_c=emit.INT1, finish=emit.INT1, ahead=pointer, ahead_stride=integer,
         ahead_rows=integer,
     )  # fmt: skip
@@ -183,7 +185,7 @@ def _emit_tile(builder: ir.IRBuilder, panel: Panel, row: ir.Value, height: int) 
     with builder.if_then(args.load_c):
         loaded = [panel.read(builder, pointer) for pointer in c_rows]
         load_block = builder.block
-    tile = []
+    tile: list[list[ir.Value]] = []
     for loaded_row in loaded:
         tile.append([])
         for value in loaded_row:
@@ -229,8 +231,8 @@ def _row_of_a(builder: ir.IRBuilder, args: PanelArguments, row: ir.Value) -> ir.
 def _prefetch_ahead(builder: ir.IRBuilder, panel: Panel, row: ir.Value, height: int) -> None:
     """Ask for this tile's share of the panel of B that comes next."""
     args = panel.args
-    # As many rows of B as the tile has of A: that spreads the traffic, and covers the panel when a block
-    # has as many rows as it is deep.
+    # As many rows of B as the tile has of A: that spreads the traffic, and covers the panel when a
+    # block has as many rows as it is deep.
     end = emit.minimum(builder, builder.add(row, emit.int64(height)), args.ahead_rows)
     with emit.counted_loop(builder, row, end, emit.int64(1)) as k:
         place = emit.offset(builder, args.ahead, builder.mul(k, args.ahead_stride))

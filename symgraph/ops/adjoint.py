@@ -14,6 +14,7 @@ import numpy as np
 
 from symgraph.node import Node, Operand
 from symgraph.op import Op
+from symgraph.ops.comparison import where
 from symgraph.ops.elementwise import Array, between, elementwise, like
 
 SELECTING = frozenset(("where", "cond", "assemble", "scatter_add"))
@@ -28,7 +29,11 @@ scale_adjoint: Op = elementwise(
     "scale_adjoint",
     numpy=_reference,
     scalar=lambda s, g, factor: s.select(s.eq(g, s.like(0, g)), g, s.mul(g, factor)),
-    grad=lambda h, y, g, factor: (scale_adjoint(h, factor), scale_adjoint(h, g)),
+    # Where g is zero the factor has no influence, however large h has become by now.
+    grad=lambda h, y, g, factor: (
+        scale_adjoint(h, factor),
+        where(g == 0, 0, scale_adjoint(h, g)),
+    ),
     domain=(between(0.2, 3, signed=True), between(0.2, 3, signed=True)),
     dtypes=like(np.multiply),
     doc="g * factor, but zero wherever g is zero, even if the factor is infinite or NaN.",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.errors import DTypeError
-from symgraph.leaves import is_constant, lift
+from symgraph.leaves import Constant, is_constant, lift
 from symgraph.location import user_location
 from symgraph.node import Node, Operand, describe
 from symgraph.op import NO_GRADIENT, REGISTRY, Attrs, Composite, Op
@@ -99,23 +99,17 @@ def _power_scalar(s: Any, x: Any, y: Any) -> Any:  # handles are opaque
 
 
 def _power_gradient(g: Node, y: Node, base: Node, exponent: Node) -> tuple[Node | None, ...]:
-    if is_constant(exponent) and exponent.type.shape == ():
-        fixed = exponent.value.item()
-        by_base = None if fixed == 0 else scaled(g, exponent * POWER(base, exponent - 1))
+    if is_constant(exponent) and np.all(exponent.value != 0):
+        lower = Constant(exponent.value.item() - 1) if exponent.type.weak else exponent.value - 1
+        by_base = scaled(g, exponent * POWER(base, lower))
     else:
-        never_zero = where(equal_zero(exponent), 1, exponent)
-        factor = exponent * POWER(base, never_zero - 1)
-        by_base = scaled(g, where(equal_zero(exponent), 0, factor))
+        never_zero = where(exponent == 0, 1, exponent)
+        by_base = scaled(g, where(exponent == 0, 0, exponent * POWER(base, never_zero - 1)))
     if exponent.type.weak or exponent.type.element not in FLOATS:
         return by_base, None
     # At 0 the logarithm is infinite, but x**y stays at 0 (or at 1 for y = 0) as y moves.
-    logarithm = REGISTRY["log"](where(equal_zero(base), 1, base))
-    return by_base, scaled(g, where(equal_zero(base), 0, y * logarithm))
-
-
-def equal_zero(x: Node) -> Node:
-    """Return the node x == 0."""
-    return x == 0
+    logarithm = REGISTRY["log"](where(base == 0, 1, base))
+    return by_base, scaled(g, where(base == 0, 0, y * logarithm))
 
 
 _NEGATIVE_POWER = (

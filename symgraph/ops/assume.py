@@ -1,8 +1,8 @@
 """What type rules take for granted about symbolic extents, for the compiler to check at each call.
 
 A type rule refuses extents that cannot fit. Extents that may or may not fit (`N` against 784) are
-accepted and noted here; a compiler that infers types inside `collect_assumptions` learns what it has
-to check once the real extents are known.
+accepted and noted here; a compiler that infers types inside `collect_assumptions` learns what it
+has to check once the real extents are known.
 """
 
 from __future__ import annotations

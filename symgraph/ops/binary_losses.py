@@ -11,26 +11,33 @@ from symgraph.ops.adjoint import scaled
 from symgraph.ops.arguments import Array
 from symgraph.ops.arithmetic import absolute
 from symgraph.ops.comparison import where
-from symgraph.ops.composite import as_float, composite
+from symgraph.ops.composite import as_float, composite, numpy_floats
 from symgraph.ops.extremes import clip
-from symgraph.ops.losses import numpy_over_rows, over_rows, require_shape
+from symgraph.ops.losses import (
+    numpy_over_rows,
+    numpy_targets_for,
+    over_rows,
+    require_shape,
+    targets_for,
+)
 from symgraph.ops.transcendental import log
 
 
 def _expand_logistic(x: Node, target: Node) -> Node:
-    x, target = as_float(x), as_float(target)
+    x = as_float(x)
+    target = targets_for(x, target)
     return where(x > 0, (1 - target) * x, -target * x) + softplus(-absolute(x))
 
 
 def _logistic(x: Array, target: Array) -> Array:
-    dtype = np.result_type(x, target)
-    x, target = (a.astype(dtype if dtype.kind == "f" else np.float64) for a in (x, target))
+    x = numpy_floats(x)
+    target = numpy_targets_for(x, target)
     linear = np.where(x > 0, (1 - target) * x, -target * x)
     return np.asarray(linear + np.log1p(np.exp(-np.abs(x))))
 
 
 def _logistic_gradient(g: Node, y: Node, x: Node, target: Node) -> tuple[Node, Node]:
-    return scaled(g, sigmoid(x) - target), scaled(g, -x)
+    return scaled(g, sigmoid(x) - targets_for(x, target)), scaled(g, -x)
 
 
 def _logits_and_targets(rng: np.random.Generator) -> tuple[Array, Array]:
@@ -77,7 +84,7 @@ def sigmoid_cross_entropy(logits: Operand, targets: Operand) -> Node:
     Example:
         >>> x, t = Placeholder("x", ("N", 1), "float32"), Placeholder("t", ("N", 1), "int64")
         >>> sigmoid_cross_entropy(x, t)
-        <sigmoid_cross_entropy: float64[]>
+        <sigmoid_cross_entropy: float32[]>
     """
     return SIGMOID_CROSS_ENTROPY(logits, targets)
 
@@ -88,11 +95,13 @@ LOWEST, HIGHEST = 1e-15, 0.999
 def _expand_binary(p: Node, targets: Node) -> Node:
     require_shape(p, targets, "probabilities and targets")
     p = clip(as_float(p), LOWEST, HIGHEST)
+    targets = targets_for(p, targets)
     return -over_rows(targets * log(p) + (1 - targets) * log(1 - p))
 
 
 def _binary(p: Array, targets: Array) -> Array:
-    p = np.clip(p if p.dtype.kind == "f" else p.astype(np.float64), LOWEST, HIGHEST)
+    p = np.clip(numpy_floats(p), LOWEST, HIGHEST)
+    targets = numpy_targets_for(p, targets)
     return np.asarray(-numpy_over_rows(targets * np.log(p) + (1 - targets) * np.log(1 - p)))
 
 

@@ -5,15 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from symgraph.errors import SymGraphError
 from symgraph.leaves import ARGUMENT
 from symgraph.location import user_location
 from symgraph.node import Node
-from symgraph.op import BY_EXPANSION, NO_GRADIENT, Attrs, Composite, Gradient, Infer, Op, Sample
+from symgraph.op import (
+    BY_EXPANSION,
+    Attrs,
+    Composite,
+    Gradient,
+    Infer,
+    Op,
+    Sample,
+    _Expanded,
+    _NoGradient,
+)
 from symgraph.types import FLOATS, Type
 
-Expanded = type(BY_EXPANSION)
-NoGradient = type(NO_GRADIENT)
+Array = np.ndarray[Any, Any]
 
 
 def argument(declared: Type) -> Node:
@@ -42,7 +53,7 @@ def composite(
     numpy: Callable[..., Any],
     samples: tuple[Sample, ...],
     doc: str,
-    grad: Gradient | NoGradient | Expanded = BY_EXPANSION,
+    grad: Gradient | _NoGradient | _Expanded = BY_EXPANSION,
 ) -> Op:
     """Return the record of a composite, whose type is that of its expansion.
 
@@ -70,3 +81,8 @@ def as_float(x: Node) -> Node:
     from symgraph.ops.elementwise import cast
 
     return x if x.type.element in FLOATS else cast(x, dtype="float64")
+
+
+def numpy_floats(x: Array) -> Array:
+    """Return `x` as `as_float` does."""
+    return x if x.dtype.kind == "f" else x.astype(np.float64)

@@ -44,7 +44,9 @@ def ufunc_dtypes(ufunc: np.ufunc, keys: tuple[DTypeKey, ...], operands: int) -> 
     Raises:
         DTypeError: NumPy has no such loop, or one in a dtype that symgraph does not have.
     """
-    given = tuple(np.dtype(key) if isinstance(key, str) else key for key in keys)
+    weak = not all(isinstance(key, type) for key in keys)
+    # Among themselves Python numbers are int64 and float64; NumPy's answer could be `object`.
+    given = tuple(key if isinstance(key, type) and weak else np.dtype(key) for key in keys)
     try:
         loop = ufunc.resolve_dtypes((*given, None))
     except TypeError:

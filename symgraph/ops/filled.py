@@ -133,7 +133,7 @@ def _expand_one_hot(labels: Node, classes: Extent, dtype: str) -> Node:
 
 def _one_hot(labels: Array, classes: int, dtype: str) -> Array:
     checked = CHECK_INDEX.numpy(labels, np.asarray(classes))
-    return (checked[..., None] == np.arange(classes)).astype(dtype)
+    return np.asarray(checked[..., None] == np.arange(classes)).astype(dtype)
 
 
 ONE_HOT = Op(
@@ -143,9 +143,7 @@ ONE_HOT = Op(
     numpy=_one_hot,
     grad=NO_GRADIENT,
     samples=(
-        Sample(
-            lambda rng: (rng.integers(0, 4, (2, 3)),), {"classes": 4, "dtype": "float32"}, ()
-        ),
+        Sample(lambda rng: (rng.integers(0, 4, (2, 3)),), {"classes": 4, "dtype": "float32"}, ()),
     ),
     doc="1 at the position of each label on a new last axis, 0 elsewhere.",
 )

@@ -9,8 +9,9 @@ import numpy as np
 from symgraph.dims import Dim
 from symgraph.errors import BoundsError, DTypeError
 from symgraph.node import Node, Operand
-from symgraph.op import NO_GRADIENT, REGISTRY, Attrs, Elementwise, Op, Sample
+from symgraph.op import NO_GRADIENT, Attrs, Elementwise, Op, Sample
 from symgraph.ops.elementwise import Array, between, elementwise
+from symgraph.ops.index_leaves import extent as extent_node
 from symgraph.types import INTEGERS, TensorType, broadcast_shapes, promote
 
 stop_gradient = elementwise(
@@ -84,5 +85,5 @@ def check_index(index: Operand, extent: Any) -> Node:
         <check_index: int64[N]>
     """
     if isinstance(extent, Dim):
-        extent = REGISTRY["extent"](value=extent)
+        extent = extent_node(extent)
     return CHECK_INDEX(index, extent)

@@ -158,18 +158,18 @@ def slice_span(start: Extent | None, stop: Extent | None, step: int, extent: Ext
         last = extent - 1
         low, high = _clamped(start, last, last, extent), _clamped(stop, -1, last, extent)
         distance = low - high
-    length = floor_divide(distance + abs(step) - 1, abs(step))
     if not _surely_ordered(start, stop, step):
-        length = maximum(length, 0)
-    return low, step, length
+        distance = maximum(distance, 0)
+    return low, step, floor_divide(distance + abs(step) - 1, abs(step))
 
 
 def _clamped(bound: Extent | None, default: Extent, top: Extent, extent: Extent) -> Extent:
-    """Return a bound, counted from the front and limited to [lowest, top] of its direction."""
+    """Return a bound, counted from the front and limited to where the direction can go."""
     if bound is None:
         return default
     if _from_end(bound):
-        return maximum(extent + bound, 0 if top == extent else -1)
+        # At least 0 going up and -1 going down; written so that no atom is ever negative.
+        return maximum(extent + bound, 0) if top == extent else maximum(extent + bound + 1, 0) - 1
     return minimum(bound, top)
 
 
@@ -182,4 +182,3 @@ def _surely_ordered(start: Extent | None, stop: Extent | None, step: int) -> boo
     if step > 0:
         return start in (None, 0) or (stop is None and start is not None and _from_end(start))
     return stop is None
-

@@ -116,8 +116,8 @@ def arange(
     if any(isinstance(value, float | np.floating) for value in (first, last, step)):
         return _float_range(first, last, step, dtype)
     low, high, stride = as_extent(first), as_extent(last), int(step)
-    distance = high - low + stride - 1 if stride > 0 else low - high - stride - 1
-    length = maximum(floor_divide(distance, abs(stride)), 0)
+    distance = maximum(high - low if stride > 0 else low - high, 0)
+    length = floor_divide(distance + abs(stride) - 1, abs(stride))
     indices = apply(AFFINE_INDEX, shape=(length,), strides=(stride,), offset=low)
     return indices if dtype is None else cast(indices, dtype)
 

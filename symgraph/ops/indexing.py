@@ -31,13 +31,15 @@ def _expand_index(x: Node, *arrays: Node, key: tuple[Entry, ...]) -> Node:
     for array in arrays:
         if array.type.element not in INTEGERS:
             raise DTypeError(f"an index is an integer, not {array.type.element}; see where()")
-    return _index_arrays(taken, arrays, entries)
+    return _index_arrays(taken, arrays, entries, _side_by_side(key))
 
 
 def _spans_taken(x: Node, entries: list[Entry]) -> Node:
     """Return `x` cut to what ints and slices take, each int leaving an axis of extent 1."""
     spans = [span(entries[axis], extent, axis) for axis, extent in enumerate(x.type.dims)]
-    starts, steps, lengths = (tuple(part) for part in zip(*spans, strict=True)) if spans else ((),) * 3
+    starts, steps, lengths = (
+        (tuple(part) for part in zip(*spans, strict=True)) if spans else ((),) * 3
+    )
     if lengths == x.type.dims and all(step == 1 for step in steps):
         return x
     return SLICE(x, starts=starts, steps=steps, lengths=lengths)
@@ -48,7 +50,7 @@ def _shaped(x: Node, shape: Shape) -> Node:
 
 
 def _dims(entries: Sequence[Entry], x: Node) -> Shape:
-    """Return the extents that slices and new axes give, `x` having one axis for each other entry."""
+    """Return the extents that slices and new axes give; `x` has an axis for all other entries."""
     extents = iter(x.type.dims)
     shape: list[Extent] = []
     for entry in entries:
@@ -58,7 +60,9 @@ def _dims(entries: Sequence[Entry], x: Node) -> Shape:
     return tuple(shape)
 
 
-def _index_arrays(x: Node, arrays: tuple[Node, ...], entries: list[Entry]) -> Node:
+def _index_arrays(
+    x: Node, arrays: tuple[Node, ...], entries: list[Entry], side_by_side: bool
+) -> Node:
     """Return `x`, cut by ints and slices already, at the index arrays."""
     positions = broadcast_shapes(array.type.dims for array in arrays)
     axes = [entry for entry in entries if entry != ("new",)]
@@ -68,7 +72,8 @@ def _index_arrays(x: Node, arrays: tuple[Node, ...], entries: list[Entry]) -> No
     leading = x if order == tuple(range(len(order))) else transpose(x, order)
     gathered = GATHER(leading, *arrays)
     rest = _dims(entries, x)
-    place = _place(entries)
+    # NumPy leaves their axes where they are if they (and ints) stand together, else puts them first.
+    place = next(i for i, entry in enumerate(entries) if _is_advanced(entry)) if side_by_side else 0
     block = len(positions)
     result = _shaped(gathered, (*positions, *rest))
     if place == 0 or block == 0:
@@ -78,16 +83,14 @@ def _index_arrays(x: Node, arrays: tuple[Node, ...], entries: list[Entry]) -> No
     return transpose(result, (*before, *range(block), *after))
 
 
-def _place(entries: list[Entry]) -> int:
-    """Return before which of the other axes NumPy puts those of the index arrays.
+def _is_advanced(entry: Entry) -> bool:
+    return entry[0] in ("array", "at")
 
-    They stay where the index arrays (and ints beside them) are if these stand side by side, and
-    come first otherwise.
-    """
-    advanced = [i for i, entry in enumerate(entries) if entry[0] in ("array", "at")]
-    if advanced[-1] - advanced[0] + 1 != len(advanced):
-        return 0
-    return advanced[0]
+
+def _side_by_side(key: tuple[Entry, ...]) -> bool:
+    """Tell whether no slice, new axis or Ellipsis (even of no axes) parts the index arrays."""
+    advanced = [i for i, entry in enumerate(key) if _is_advanced(entry)]
+    return advanced[-1] - advanced[0] + 1 == len(advanced)
 
 
 def _index(x: Array, *arrays: Array, key: tuple[Entry, ...]) -> Array:

@@ -157,9 +157,7 @@ def _expand_stack(*parts: Node, axis: int) -> Node:
     for number, part in enumerate(parts):
         if part.type.rank != rank:
             raise ShapeError(f"operand {number} has {part.type.rank} axes, operand 0 has {rank}")
-    slabs = [
-        reshape(part, (*part.type.dims[:axis], 1, *part.type.dims[axis:])) for part in parts
-    ]
+    slabs = [reshape(part, (*part.type.dims[:axis], 1, *part.type.dims[axis:])) for part in parts]
     return _expand_concatenate(*slabs, axis=axis)
 
 

@@ -9,12 +9,12 @@ from symgraph.errors import ShapeError
 from symgraph.node import Node, Operand
 from symgraph.op import Sample
 from symgraph.ops.arguments import Array, ShapeLike, as_shape
-from symgraph.ops.joining import concatenate, stack
 from symgraph.ops.assume import assume_equal
 from symgraph.ops.axes import expand_dims, moveaxis, squeeze, swapaxes
 from symgraph.ops.composite import composite
-from symgraph.ops.reduce import sum as sum_along
+from symgraph.ops.joining import concatenate, stack
 from symgraph.ops.partition import pad, split
+from symgraph.ops.reduce import sum as sum_along
 from symgraph.ops.repetition import flip, repeat, tile
 from symgraph.ops.views import broadcast_to, reshape, transpose
 

@@ -12,14 +12,15 @@ from symgraph.ops.arguments import Array
 from symgraph.ops.arithmetic import square
 from symgraph.ops.assume import assume_equal
 from symgraph.ops.comparison import equal, where
-from symgraph.ops.composite import as_float, composite
+from symgraph.ops.composite import as_float, composite, numpy_floats
+from symgraph.ops.elementwise import cast
 from symgraph.ops.identity import CHECK_INDEX, check_index
 from symgraph.ops.index_leaves import arange, extent
 from symgraph.ops.reduce import sum as sum_along
-from symgraph.ops.statistics import LOG_SOFTMAX, log_softmax
+from symgraph.ops.softmax import LOG_SOFTMAX, log_softmax
 from symgraph.ops.transcendental import log
 from symgraph.ops.views import reshape
-from symgraph.types import INTEGERS
+from symgraph.types import FLOATS, INTEGERS
 
 
 def over_rows(terms: Node) -> Node:
@@ -29,10 +30,31 @@ def over_rows(terms: Node) -> Node:
 
 
 def numpy_over_rows(terms: Array) -> Array:
+    """Return what `over_rows` gives."""
     return np.asarray(np.sum(terms) / terms.dtype.type(len(terms) if terms.ndim else 1))
 
 
+def targets_for(x: Node, targets: Node) -> Node:
+    """Return `targets`, in the dtype of `x` where they are integers or bools and `x` is a float.
+
+    So that a label does not turn a float32 loss into float64, as NumPy's promotion would.
+    """
+    if x.type.element in FLOATS and targets.type.element not in FLOATS:
+        return cast(targets, x.type.element)
+    return targets
+
+
+def numpy_targets_for(x: Array, targets: Array) -> Array:
+    """Return `targets` as `targets_for` does."""
+    return targets.astype(x.dtype) if x.dtype.kind == "f" != targets.dtype.kind else targets
+
+
 def require_shape(x: Node, other: Node, what: str) -> None:
+    """Check that two nodes have one shape.
+
+    Raises:
+        ShapeError: they differ.
+    """
     reason = f"{what} have the types {x.type} and {other.type}, but need one shape"
     if x.type.rank != other.type.rank:
         raise ShapeError(reason)
@@ -41,13 +63,13 @@ def require_shape(x: Node, other: Node, what: str) -> None:
 
 
 def _expand_squared(x: Node, target: Node) -> Node:
-    difference = x - target
-    return over_rows(as_float(square(difference)))
+    difference = as_float(x) - targets_for(as_float(x), target)
+    return over_rows(square(difference))
 
 
 def _squared(x: Array, target: Array) -> Array:
-    terms = np.square(x - target)
-    return numpy_over_rows(terms if terms.dtype.kind == "f" else terms.astype(np.float64))
+    x = numpy_floats(x)
+    return numpy_over_rows(np.square(x - numpy_targets_for(x, target)))
 
 
 MEAN_SQUARED_ERROR = composite(
@@ -153,6 +175,7 @@ def _mean_row(terms: Node) -> Node:
 
 
 def _numpy_categorical(logarithms: Array, targets: Array) -> Array:
+    targets = numpy_targets_for(logarithms, targets)
     terms = np.where(targets == 0, 0, targets * np.where(targets == 0, 0, logarithms))
     rows = int(np.prod(terms.shape[:-1], dtype=np.int64))
     return np.asarray(-(np.sum(terms) / terms.dtype.type(rows)))
@@ -160,13 +183,16 @@ def _numpy_categorical(logarithms: Array, targets: Array) -> Array:
 
 def _expand_categorical(probabilities: Node, targets: Node) -> Node:
     require_shape(probabilities, targets, "probabilities and targets")
+    probabilities = as_float(probabilities)
+    targets = targets_for(probabilities, targets)
     unused = targets == 0
     return _mean_row(_weighted(targets, log(where(unused, 1, probabilities))))
 
 
 def _expand_categorical_logits(logits: Node, targets: Node) -> Node:
     require_shape(logits, targets, "logits and targets")
-    return _mean_row(_weighted(targets, log_softmax(logits)))
+    logits = as_float(logits)
+    return _mean_row(_weighted(targets_for(logits, targets), log_softmax(logits)))
 
 
 def _rows(rng: np.random.Generator) -> Array:
@@ -177,7 +203,7 @@ def _rows(rng: np.random.Generator) -> Array:
 CATEGORICAL_CROSS_ENTROPY = composite(
     "categorical_cross_entropy",
     expand=_expand_categorical,
-    numpy=lambda p, targets: _numpy_categorical(np.log(p), targets),
+    numpy=lambda p, targets: _numpy_categorical(np.log(numpy_floats(p)), targets),
     samples=(Sample(lambda rng: (_rows(rng), _rows(rng)), {}, (0, 1)),),
     doc="The mean over rows of -sum(targets * log(probabilities)).",
 )

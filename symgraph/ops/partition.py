@@ -14,9 +14,9 @@ from symgraph.location import user_location
 from symgraph.node import Node, Operand
 from symgraph.op import Sample
 from symgraph.ops.arguments import Array, as_extent, as_int
-from symgraph.ops.joining import ASSEMBLE
 from symgraph.ops.assume import assume_at_least, assume_equal
 from symgraph.ops.composite import composite
+from symgraph.ops.joining import ASSEMBLE
 from symgraph.ops.slices import SLICE
 from symgraph.types import normalise_axis
 
@@ -78,9 +78,7 @@ def split(x: Operand, indices_or_sections: int | Sequence[Extent], axis: int = 0
     sections = as_int(indices_or_sections, "the number of sections")
     if sections < 1:
         raise ShapeError(f"split needs at least one section\n  at {user_location()}")
-    return [
-        SPLIT_PART(node, sections=sections, part=part, axis=axis) for part in range(sections)
-    ]
+    return [SPLIT_PART(node, sections=sections, part=part, axis=axis) for part in range(sections)]
 
 
 def _along(piece: slice, axis: int) -> tuple[Any, ...]:
@@ -129,9 +127,7 @@ PAD = composite(
 )
 
 
-def pad(
-    x: Operand, pad_width: Any, mode: str = "constant", constant_values: float = 0
-) -> Node:
+def pad(x: Operand, pad_width: Any, mode: str = "constant", constant_values: float = 0) -> Node:
     """Surround an array with a constant.
 
     Args:

@@ -75,12 +75,12 @@ def min(x: Operand, axis: Axis = None, keepdims: bool = False) -> Node:
 
 
 def any(x: Operand, axis: Axis = None, keepdims: bool = False) -> Node:
-    """Tell, as a bool, whether some element along axes is not zero. Arguments are those of `sum`."""
+    """Tell whether some element along axes is not zero. Arguments are those of `sum`."""
     return ANY(x, axis=as_axes(axis), keepdims=bool(keepdims))
 
 
 def all(x: Operand, axis: Axis = None, keepdims: bool = False) -> Node:
-    """Tell, as a bool, whether no element along axes is zero. Arguments are those of `sum`."""
+    """Tell whether no element along axes is zero. Arguments are those of `sum`."""
     return ALL(x, axis=as_axes(axis), keepdims=bool(keepdims))
 
 

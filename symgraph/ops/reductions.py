@@ -9,12 +9,11 @@ import numpy as np
 
 from symgraph.errors import ShapeError
 from symgraph.node import Node
-from symgraph.op import NO_GRADIENT, Attrs, Gradient, Op, Reduce, Sample
+from symgraph.op import NO_GRADIENT, Attrs, Gradient, Op, Reduce, Sample, _NoGradient
 from symgraph.ops.adjoint import scaled
 from symgraph.ops.arguments import Array
 from symgraph.ops.assume import assume_at_least
 from symgraph.ops.comparison import where
-from symgraph.ops.composite import NoGradient
 from symgraph.ops.elementwise import cast
 from symgraph.ops.views import broadcast_to, reshape
 from symgraph.types import FLOATS, Shape, TensorType, normalise_axes
@@ -47,7 +46,9 @@ def kept(g: Node, x: Node, axis: Axes) -> Node:
 
 def _require_elements(x: TensorType, axis: Axes, name: str) -> None:
     for i in normalise_axes(axis, x.rank):
-        assume_at_least(x.dims[i], 1, f"axis {i} of {x} is empty, and {name} of nothing is undefined")
+        assume_at_least(
+            x.dims[i], 1, f"axis {i} of {x} is empty, and {name} of nothing is undefined"
+        )
 
 
 def _reduction(
@@ -55,7 +56,7 @@ def _reduction(
     function: Callable[..., Any],
     *,
     dtype: Callable[[str], str],
-    grad: Gradient | NoGradient,
+    grad: Gradient | _NoGradient,
     make: Callable[[np.random.Generator], Array],
     doc: str,
     needs_elements: bool = False,
@@ -73,7 +74,12 @@ def _reduction(
         return np.asarray(function(x, axis=axis, keepdims=keepdims))
 
     floats = () if grad is NO_GRADIENT else (0,)
-    choices: tuple[tuple[Axes, bool], ...] = ((None, False), (-1, True), (0, False), ((0, 2), False))
+    choices: tuple[tuple[Axes, bool], ...] = (
+        (None, False),
+        (-1, True),
+        (0, False),
+        ((0, 2), False),
+    )
     return Op(
         name=name,
         kind=Reduce(name),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from symgraph.dims import Extent
-from symgraph.errors import ShapeError
 from symgraph.node import Node, Operand
 from symgraph.op import Sample
 from symgraph.ops.arguments import Array, Axis, ShapeLike, as_axes, as_extent, as_int, as_shape

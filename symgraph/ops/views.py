@@ -35,9 +35,7 @@ def _infer_transpose(types: tuple[Any, ...], attrs: Attrs) -> TensorType:
     return x.with_shape(tuple(x.dims[axis] for axis in permutation(attrs["axes"], x.rank)))
 
 
-def _transpose_gradient(
-    g: Node, y: Node, x: Node, *, axes: tuple[int, ...] | None
-) -> tuple[Node]:
+def _transpose_gradient(g: Node, y: Node, x: Node, *, axes: tuple[int, ...] | None) -> tuple[Node]:
     forward = permutation(axes, x.type.rank)
     return (TRANSPOSE(g, axes=tuple(forward.index(axis) for axis in range(len(forward)))),)
 
@@ -71,13 +69,16 @@ def resolved_shape(source: Shape, target: Shape) -> Shape:
     if -1 in target:
         rest = product(tuple(extent for extent in target if extent != -1))
         if rest == 0:
-            raise ShapeError(f"-1 is ambiguous in shape {shape_text(target)}, which has an extent 0")
+            raise ShapeError(
+                f"-1 is ambiguous in shape {shape_text(target)}, which has an extent 0"
+            )
         target = tuple(floor_divide(size, rest) if entry == -1 else entry for entry in target)
     assume_equal(product(target), size, reason)
     return target
 
 
 def shape_text(shape: Shape) -> str:
+    """Return how messages show a shape."""
     return f"({', '.join(str(extent) for extent in shape)})"
 
 
@@ -90,7 +91,7 @@ def _reshape(x: Array, shape: tuple[int, ...]) -> Array:
     return np.reshape(x, tuple(int(extent) for extent in resolved_shape(x.shape, shape)))  # type: ignore[arg-type]  # ints only give ints
 
 
-RESHAPE = Op(
+RESHAPE: Op = Op(
     name="reshape",
     kind=View(),
     infer=_infer_reshape,
@@ -109,7 +110,9 @@ def _infer_broadcast(types: tuple[Any, ...], attrs: Attrs) -> TensorType:
     target: Shape = attrs["shape"]
     added = len(target) - x.rank
     if added < 0:
-        raise ShapeError(f"{x.rank} axes do not broadcast to the {len(target)} of {shape_text(target)}")
+        raise ShapeError(
+            f"{x.rank} axes do not broadcast to the {len(target)} of {shape_text(target)}"
+        )
     result: list[Extent] = list(target)
     for position, extent in enumerate(x.dims, start=added):
         wanted = target[position]

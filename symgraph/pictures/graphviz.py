@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +27,13 @@ _ARROWS: dict[str, dict[str, str]] = {
     "capture": {"style": "dashed", "color": "gray40"},
     "result": {"style": "dashed", "color": "gray40", "arrowhead": "empty"},
 }
-_FRAME = {"style": '"rounded,dashed"', "color": "gray50", "fontcolor": "gray30", **_FONT}
+_FRAME = {
+    "labeljust": "l",
+    "style": '"rounded,dashed"',
+    "color": "gray50",
+    "fontcolor": "gray30",
+    **_FONT,
+}
 
 
 def to_networkx(obj: Drawable) -> networkx.MultiDiGraph:
@@ -88,13 +93,14 @@ def to_dot(obj: Drawable, path: str | Path | None = None, *, verbose: bool = Fal
     Example:
         >>> to_dot(x * x, "square.svg")
     """
-    drawing = _drawing(picture_of(obj, verbose=verbose))
+    drawing = drawing_of(picture_of(obj, verbose=verbose))
     if path is not None:
         _write(drawing.to_string(), Path(path))
     return drawing
 
 
-def _drawing(picture: Picture) -> pydot.Dot:
+def drawing_of(picture: Picture) -> pydot.Dot:
+    """Return a picture as Graphviz text to be."""
     import pydot
 
     drawing = pydot.Dot("symgraph", graph_type="digraph", rankdir="TB")
@@ -159,6 +165,8 @@ def _write(text: str, path: Path) -> None:
 
 def render(source: Path, target: Path) -> str | None:
     """Run Graphviz on a `.dot` file; return why there is no picture, None if there is one."""
+    import subprocess  # takes a tenth of the time that the whole package may
+
     program = shutil.which("dot")
     if program is None:
         return f"Graphviz's `dot` is not installed, so {target.name} was not rendered"

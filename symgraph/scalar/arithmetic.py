@@ -73,9 +73,7 @@ def _fmod_far(s: ScalarBuilder[ValueT], x: ValueT, y: ValueT) -> tuple[ValueT, .
     return s.repeat(FMOD_STEPS[x.dtype], reduce, (x,))
 
 
-def _integer_parts(
-    s: ScalarBuilder[ValueT], x: ValueT, y: ValueT
-) -> tuple[ValueT, ValueT, ValueT]:
+def _integer_parts(s: ScalarBuilder[ValueT], x: ValueT, y: ValueT) -> tuple[ValueT, ValueT, ValueT]:
     """Give the truncated quotient, its rest and whether flooring must go one lower.
 
     Division by zero gives quotient 0 and rest 0, as in NumPy.

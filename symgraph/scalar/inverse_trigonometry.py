@@ -113,7 +113,7 @@ def arcsin(s: ScalarBuilder[ValueT], x: ValueT) -> ValueT:
 
 
 def arccos(s: ScalarBuilder[ValueT], x: ValueT) -> ValueT:
-    """Give the inverse cosine; NaN outside [-1, 1]; at most 0.91 ulp in float32, 1.02 in float64."""
+    """Give the inverse cosine (NaN beyond 1); at most 0.91 ulp in float32, 1.02 in float64."""
     magnitude, two = s.absolute(x), s.like(2.0, x)
     root, small = _arcsine_near_one(s, magnitude)
     right = s.mul(two, s.add(root, small))
@@ -151,7 +151,10 @@ def arctan(s: ScalarBuilder[ValueT], x: ValueT) -> ValueT:
 
 
 def arctan2(s: ScalarBuilder[ValueT], y: ValueT, x: ValueT) -> ValueT:
-    """Give the angle of the point (x, y), with every special case of C's atan2; at most 1.15 ulp in float32, 1.40 in float64."""
+    """Give the angle of the point (x, y); at most 1.15 ulp in float32, 1.40 in float64.
+
+    Every special case is that of C's atan2.
+    """
     rise, run = s.absolute(y), s.absolute(x)
     steep = s.lt(run, rise)
     smaller, larger = s.select(steep, run, rise), s.select(steep, rise, run)

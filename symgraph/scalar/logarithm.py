@@ -65,9 +65,7 @@ def log1p_tail(s: ScalarBuilder[ValueT], f: ValueT) -> ValueT:
     return s.fma(t, s.add(half_square, series), s.neg(half_square))
 
 
-def _assemble(
-    s: ScalarBuilder[ValueT], n: ValueT, f: ValueT, correction: ValueT | None
-) -> ValueT:
+def _assemble(s: ScalarBuilder[ValueT], n: ValueT, f: ValueT, correction: ValueT | None) -> ValueT:
     """Give n ln 2 + log(1 + f) + correction."""
     table = EXPONENTIAL[f.dtype]
     whole = s.convert(n, f.dtype)
@@ -85,9 +83,7 @@ def log(s: ScalarBuilder[ValueT], x: ValueT) -> ValueT:
     table = EXPONENTIAL[x.dtype]
     denormal = s.lt(x, s.like(TINY[x.dtype], x))
     lift = float(table.exponent_bits + 1)
-    n, m = split_power_of_two(
-        s, s.select(denormal, s.mul(x, s.like(2.0**lift, x)), x)
-    )
+    n, m = split_power_of_two(s, s.select(denormal, s.mul(x, s.like(2.0**lift, x)), x))
     n = s.sub(n, s.select(denormal, s.like(lift, n), s.like(0, n)))
     result = _assemble(s, n, s.sub(m, s.like(1.0, x)), None)
     return _at_the_edges(s, x, result)
@@ -120,7 +116,7 @@ def log1p(s: ScalarBuilder[ValueT], x: ValueT) -> ValueT:
 
 
 def softplus(s: ScalarBuilder[ValueT], x: ValueT) -> ValueT:
-    """Give log(1 + e**x), never overflowing on the way; at most 1.57 ulp in float32, 1.37 in float64."""
+    """Give log(1 + e**x), never overflowing; at most 1.57 ulp in float32, 1.37 in float64."""
     zero = s.like(0.0, x)
     positive = s.select(s.lt(x, zero), zero, x)
     return s.add(positive, log1p(s, exp(s, s.neg(s.absolute(x)))))

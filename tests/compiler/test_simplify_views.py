@@ -68,7 +68,7 @@ VIEWS: dict[str, Callable[[], Row]] = {
     ),
     "sum_of_broadcast": lambda: (
         op("sum", op("broadcast_to", ROW, shape=(7, 3)), axis=(0,), keepdims=True),
-        ROW * 7.0,
+        (ROW + 0.0) * 7.0,
     ),
     "sum_of_broadcast_and_more": lambda: (
         op("sum", op("broadcast_to", ROW, shape=(7, 3)), axis=(0, 1), keepdims=True),
@@ -78,7 +78,12 @@ VIEWS: dict[str, Callable[[], Row]] = {
         op("max", op("broadcast_to", ROW, shape=(7, 3)), axis=(0,), keepdims=True),
         ROW,
     ),
-    "sum_of_one": lambda: (op("sum", ROW, axis=(0,), keepdims=True), ROW),
+    "sum_of_one": lambda: (op("sum", ROW, axis=(0,), keepdims=True), ROW + 0.0),
+    "sum_of_one_never_minus_zero": lambda: (
+        op("sum", op("exp", ROW), axis=(0,), keepdims=True),
+        op("exp", ROW),
+    ),
+    "prod_of_one": lambda: (op("prod", ROW, axis=(0,), keepdims=True), ROW),
     "sum_of_sum": lambda: (
         op("sum", op("sum", X3, axis=(0,), keepdims=True), axis=(2,), keepdims=True),
         op("sum", X3, axis=(0, 2), keepdims=True),
@@ -105,8 +110,10 @@ def test_view_and_reduction_rule(name):
         for node in canonical(before)
         if isinstance(node, Placeholder)
     }
-    expected = values(canonical(before), fed)
-    np.testing.assert_allclose(values(graph, fed)[0], expected[0], rtol=1e-14)
+    for given in (fed, {name: np.full_like(array, -0.0) for name, array in fed.items()}):
+        actual, expected = values(graph, given)[0], values(canonical(before), given)[0]
+        np.testing.assert_allclose(actual, expected, rtol=1e-14)
+        np.testing.assert_array_equal(np.signbit(actual), np.signbit(expected))
 
 
 def test_assemble_of_one_part_that_fills_it_is_the_part():

@@ -1,4 +1,4 @@
-"""The native matrix product against NumPy, and the promise that its bits never depend on slicing."""
+"""The native matrix product against NumPy; its bits never depend on slicing."""
 
 import ctypes
 import functools
@@ -19,8 +19,8 @@ from symgraph.runtime.kernels.gemm_shape import TileShape, tile_shape
 DTYPES = ("float32", "float64", "int32", "int64")
 EXTENTS = [
     (0, 3, 4), (3, 0, 4), (3, 4, 0), (1, 1, 1), (1, 7, 50), (5, 1, 9), (100, 1, 10), (7, 33, 70),
-    (13, 5, 1), (1, 300, 1), (65, 40, 97), (128, 10, 130), (30, 450, 16), (400, 5, 49), (70, 3, 900),
-    (50, 9, 33), (16, 20, 400),
+    (13, 5, 1), (1, 300, 1), (65, 40, 97), (128, 10, 130), (30, 450, 16), (400, 5, 49),
+    (70, 3, 900), (50, 9, 33), (16, 20, 400),
 ]  # fmt: skip
 PROTOTYPE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
 SMALLER_MACHINES = [TileShape(4, 32, 16), TileShape(4, 16, 16), TileShape(4, 16, 32)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from symgraph.compiler.passes.rules.matching import Node, build, only_input
+from symgraph.compiler.passes.rules.matching import build, only_input
 from symgraph.compiler.rewrite import with_inputs
 from symgraph.errors import ShapeError
+from symgraph.node import Node
 from symgraph.op import Elementwise
 from symgraph.types import Shape, broadcast_shapes
 

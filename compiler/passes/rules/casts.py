@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from symgraph.compiler.passes.rules.matching import Node, RuleTable, build, only_input
+from symgraph.compiler.passes.rules.matching import RuleTable, build, only_input
+from symgraph.node import Node
 
 LOSSLESS = frozenset(
     {

@@ -106,7 +106,7 @@ def never_minus_zero(node: Node, depth: int = _LOOK_THROUGH) -> bool:
     if depth == 0:
         return False
     match node.op.name:
-        case "exp" | "absolute" | "square" | "sigmoid":
+        case "exp" | "absolute" | "square" | "sigmoid" | "sum":  # sums begin at 0.0
             return True
         case "cast":
             # A float32 may round a tiny negative float64 to -0.0.

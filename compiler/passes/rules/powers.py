@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from symgraph.compiler.passes.rules.matching import (
-    Node,
     RuleTable,
     build,
     filled,
@@ -12,6 +11,7 @@ from symgraph.compiler.passes.rules.matching import (
     non_negative,
     only_input,
 )
+from symgraph.node import Node
 
 
 def power_of_zero(node: Node) -> Node | None:

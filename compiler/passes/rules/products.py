@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from symgraph.compiler.passes.rules.matching import (
-    Node,
     RuleTable,
     build,
     filled,
@@ -17,6 +16,7 @@ from symgraph.compiler.passes.rules.matching import (
     uniform,
 )
 from symgraph.compiler.passes.rules.sums import COMMUTATIVE, merge_integer_constants
+from symgraph.node import Node
 
 
 def multiply_by_one(node: Node) -> Node | None:

@@ -5,23 +5,29 @@ from __future__ import annotations
 from math import prod
 
 from symgraph.compiler.passes.rules.matching import (
-    Node,
     RuleTable,
     build,
+    never_minus_zero,
     number,
     only_input,
     padded_dims,
 )
 from symgraph.dims import Extent
+from symgraph.node import Node
 
 
 def reduce_single_elements(node: Node) -> Node | None:
-    """reduce(x, axes) -> reduce(x, those of the axes with more than one element)."""
+    """reduce(x, axes) -> reduce(x, those of the axes with more than one element).
+
+    A sum of floats without such axes becomes x + 0.0, as the sum of a single -0.0 is 0.0.
+    """
     x = node.inputs[0]
     axes = tuple(axis for axis in node.attrs["axis"] if x.type.dims[axis] != 1)
     if not node.attrs["keepdims"] or len(axes) == len(node.attrs["axis"]):
         return None
-    return _reduce(node, x, axes) if axes else x
+    if axes:
+        return _reduce(node, x, axes)
+    return _without_minus_zero(x) if node.op.name == "sum" else x
 
 
 def reduce_of_reduce(node: Node) -> Node | None:
@@ -70,8 +76,12 @@ def reduce_of_broadcast(node: Node) -> Node | None:
         result = _reduce(node, result, others)
     if node.op.name == "sum":
         count = prod(int(wide.type.dims[axis]) for axis in repeated)
-        result = build("multiply", result, number(count, node))
+        result = build("multiply", _without_minus_zero(result), number(count, node))
     return result
+
+
+def _without_minus_zero(x: Node) -> Node:
+    return x if never_minus_zero(x) else build("add", x, number(0, x))
 
 
 def _repeats(narrow: Extent, wide: Extent) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from symgraph.compiler.passes.rules.matching import (
-    Node,
     RuleTable,
     build,
     filled,
@@ -13,6 +12,7 @@ from symgraph.compiler.passes.rules.matching import (
     only_input,
 )
 from symgraph.compiler.passes.rules.sums import COMMUTATIVE
+from symgraph.node import Node
 
 
 def same_choice(node: Node) -> Node | None:

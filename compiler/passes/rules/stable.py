@@ -7,7 +7,6 @@ the stable one is right. Elsewhere they agree within a few ulp.
 from __future__ import annotations
 
 from symgraph.compiler.passes.rules.matching import (
-    Node,
     RuleTable,
     build,
     has_value,
@@ -16,6 +15,7 @@ from symgraph.compiler.passes.rules.matching import (
     one_plus,
     only_input,
 )
+from symgraph.node import Node
 
 
 def log_of_one_plus(node: Node) -> Node | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from symgraph.compiler.passes.rules.matching import (
-    Node,
     Rule,
     RuleTable,
     build,
@@ -17,6 +16,7 @@ from symgraph.compiler.passes.rules.matching import (
     uniform,
 )
 from symgraph.leaves import is_constant
+from symgraph.node import Node
 
 
 def constant_second(node: Node) -> Node | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from symgraph.compiler.passes.rules.matching import (
-    Node,
     RuleTable,
     build,
     only_input,
     padded_dims,
     resolved_axes,
 )
+from symgraph.node import Node
 
 
 def unchanged_shape(node: Node) -> Node | None:

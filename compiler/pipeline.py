@@ -1,0 +1,61 @@
+"""The passes, in order: one literal tuple, and the runner that checks and dumps after each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from symgraph.compiler.expand import expand
+from symgraph.compiler.fuse import fuse
+from symgraph.compiler.passes.cse import cse
+from symgraph.compiler.passes.simplify import simplify_final
+from symgraph.compiler.verify import verify
+from symgraph.node import Graph
+
+Pass = Callable[[Graph], Graph]
+
+PIPELINE: tuple[tuple[str, Pass, str], ...] = (
+    ("expand", expand, "canonical"),
+    ("simplify", simplify_final, "canonical"),
+    ("cse", cse, "canonical"),
+    ("fuse", fuse, "built"),
+)
+"""From a specialised graph to a fused one: a name, a pass, and what must hold after it.
+
+Simplification folds constants as it goes."""
+
+
+def run_pipeline(specialised: Graph) -> dict[str, Graph]:
+    """Return the graph after each pass, by name, in order; the last one is ready to lower.
+
+    With `SYMGRAPH_DUMP=dir` set, each stage is also written there as text and DOT.
+
+    Raises:
+        CompileError: a pass broke the graph.
+    """
+    stages = {"specialise": specialised}
+    graph = specialised
+    verify(graph, "specialised")
+    for name, transform, invariant in PIPELINE:
+        graph = verify(transform(graph), invariant)
+        stages[name] = graph
+    dump_stages(stages)
+    return stages
+
+
+def dump_stages(stages: dict[str, Graph]) -> None:
+    """Write each stage as `NN_name.txt` and `NN_name.dot` if `SYMGRAPH_DUMP` names a folder."""
+    folder = os.environ.get("SYMGRAPH_DUMP")
+    if not folder:
+        return
+    from symgraph.pictures.graphviz import to_dot
+    from symgraph.printer import format_graph
+
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    taken = len(list(target.glob("*.txt")))
+    for number, (name, graph) in enumerate(stages.items(), start=taken):
+        stem = target / f"{number:02}_{name}"
+        stem.with_suffix(".txt").write_text(format_graph(graph) + "\n", encoding="utf-8")
+        to_dot(graph, stem.with_suffix(".dot"))

@@ -1,0 +1,133 @@
+"""`compile`: from nodes to a function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from symgraph.compiler.specialise import is_open
+from symgraph.errors import DeviceError, DTypeError, FeedError, GraphError, ShapeError
+from symgraph.function import Function, Mode
+from symgraph.leaves import PLACEHOLDER, Parameter, lift
+from symgraph.location import user_location
+from symgraph.node import Graph, Node, Operand, describe
+from symgraph.structure import flatten
+from symgraph.variant import placeholders_of
+
+Updates = Mapping[Parameter, Operand] | Iterable[tuple[Parameter, Operand]]
+
+
+def compile(
+    outputs: Any,
+    *,
+    updates: Updates | None = None,
+    inputs: Sequence[Node] | None = None,
+    device: str = "cpu",
+    threads: int | None = None,
+    check_finite: bool = False,
+    mode: Mode = "native",
+) -> Function:
+    """Compile a graph to a function of its placeholders.
+
+    The work is done here when ranks and dtypes are known, else at the first call. One compilation
+    serves every batch size.
+
+    Args:
+        outputs: a node, or a nested tuple, list or dict of nodes; results are nested alike.
+        updates: new values of parameters, written together after all outputs are computed from the
+            old ones.
+        inputs: the placeholders in the order of positional calls; by default in the order in which
+            the outputs meet them.
+        device: "cpu".
+        threads: how many threads may work on one call; None for all that the process may use. The
+            results do not depend on it.
+        check_finite: raise NonFiniteError when an output or update holds a NaN or an infinity.
+        mode: "native", or "reference" for the NumPy interpreter, which defines the semantics.
+
+    Returns:
+        A function; see `Function`.
+
+    Raises:
+        GraphError: outputs, updates or inputs are not what they should be.
+        DeviceError: the device is not there.
+        SymGraphError: of the kind the offending node's type rule raises.
+
+    Example:
+        >>> a, b = Placeholder("a"), Placeholder("b")
+        >>> f = compile(a * b + Constant(1))
+        >>> f(a=2, b=3)
+        array(7)
+    """
+    if device != "cpu":
+        raise DeviceError(f"device {device!r} is not available: this version runs on 'cpu' only")
+    if mode not in ("native", "reference"):
+        raise GraphError(f"mode is 'native' or 'reference', not {mode!r}")
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise GraphError(f"threads is a positive int or None, not {threads!r}")
+    nodes, restore = flatten(outputs)
+    pairs = _checked_updates(updates)
+    reachable = placeholders_of([*nodes, *(node for _, node in pairs)])
+    feeds = _ordered(reachable, inputs)
+    closed = mode == "native" and not is_open(
+        Graph(tuple(feeds), (*nodes, *(node for _, node in pairs), *feeds))
+    )
+    return Function(
+        nodes, restore, pairs, feeds, threads=threads, mode=mode, closed=closed
+    )
+
+
+def _checked_updates(updates: Updates | None) -> list[tuple[Parameter, Node]]:
+    pairs = updates.items() if isinstance(updates, Mapping) else (updates or ())
+    checked: dict[Parameter, Node] = {}
+    for entry in pairs:
+        if not isinstance(entry, tuple) or len(entry) != 2:
+            raise GraphError(f"updates are pairs (parameter, new value), not {entry!r}")
+        parameter, value = entry
+        if not isinstance(parameter, Parameter):
+            raise GraphError(f"only parameters can be updated, not {parameter!r}")
+        if parameter in checked:
+            raise GraphError(f"parameter {parameter.name!r} is updated twice")
+        node = lift(value)
+        _check_update(parameter, node)
+        checked[parameter] = node
+    return list(checked.items())
+
+
+def _check_update(parameter: Parameter, node: Node) -> None:
+    """Refuse an update that cannot fit, as far as types are known."""
+    given = node.type
+    if given.shape is not None and given.shape != parameter.type.shape and given.known:
+        raise ShapeError(
+            f"the update of parameter {parameter.name!r} (shape {parameter.shape}) has shape "
+            f"{node.shape}: {describe(node)}\n  at {user_location()}"
+        )
+    if given.dtype is not None and given.dtype != parameter.dtype and not given.weak:
+        raise DTypeError(
+            f"the update of parameter {parameter.name!r} ({parameter.dtype}) is {given.dtype}: "
+            f"{describe(node)}\n  at {user_location()}"
+        )
+
+
+def _ordered(reachable: Sequence[Node], inputs: Sequence[Node] | None) -> list[Node]:
+    """Return the placeholders in call order.
+
+    Raises:
+        GraphError: two share a name, or an entry of `inputs` is no placeholder.
+        FeedError: `inputs` leaves one out.
+    """
+    feeds = list(reachable if inputs is None else inputs)
+    for node in feeds:
+        if not isinstance(node, Node) or node.op is not PLACEHOLDER:
+            raise GraphError(f"inputs are placeholders, not {node!r}\n  at {user_location()}")
+    missing = [node for node in reachable if all(node is not feed for feed in feeds)]
+    if missing:
+        raise FeedError(f"inputs leaves out {', '.join(describe(node) for node in missing)}")
+    seen: dict[str, Node] = {}
+    for node in feeds:
+        other = seen.setdefault(node.name or "", node)
+        if other is not node:
+            raise GraphError(
+                f"two placeholders are called {node.name!r}: made at {other.loc} and {node.loc}; "
+                "give one another name"
+            )
+    return feeds

@@ -1,0 +1,131 @@
+"""Turning branch functions into closed graphs that take the outer nodes they use as arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from symgraph.errors import GraphError
+from symgraph.leaves import lift
+from symgraph.location import user_location
+from symgraph.node import Graph, Node, topological
+from symgraph.op import Leaf
+from symgraph.ops.composite import argument
+from symgraph.ops.elementwise import cast
+from symgraph.ops.streams import rehearsal
+from symgraph.types import UNKNOWN, TensorType
+
+Structure = Any
+"""None for one array, or a tuple of structures."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """What a branch function built: its outputs, and the outer nodes that they use."""
+
+    outputs: list[Node]
+    structure: Structure
+    captured: list[Node]
+
+
+def trace(branch: Callable[[], Any], which: str) -> Branch:
+    """Return what a branch function builds.
+
+    Raises:
+        GraphError: it is no function, or returns nothing.
+    """
+    if not callable(branch) or isinstance(branch, Node):
+        raise GraphError(
+            f"cond: the {which} branch must be a function without arguments, such as lambda: x, "
+            f"not {branch!r}\n  at {user_location()}"
+        )
+    # A node that both runs use was there before; those of one run only belong to the branch.
+    with rehearsal():
+        rehearsed, _ = _flattened(branch())
+    outer = set(topological(rehearsed))
+    outputs, structure = _flattened(branch())
+    return Branch(outputs, structure, _frontier(outputs, outer))
+
+
+def _flattened(result: Any) -> tuple[list[Node], Structure]:
+    if isinstance(result, tuple | list):
+        parts = [_flattened(entry) for entry in result]
+        return [node for nodes, _ in parts for node in nodes], tuple(s for _, s in parts)
+    if result is None:
+        raise GraphError(f"cond: a branch returns nothing\n  at {user_location()}")
+    return [lift(result)], None
+
+
+def rebuilt(structure: Structure, parts: Iterator[Any]) -> Any:
+    """Return the next of `parts`, or a tuple of them, as `structure` says."""
+    if structure is None:
+        return next(parts)
+    return tuple(rebuilt(entry, parts) for entry in structure)
+
+
+def outline(branch: Branch) -> str:
+    """Return how messages show the structure of what a branch returns."""
+    if not branch.outputs:
+        return "()"
+    shown = rebuilt(branch.structure, iter(["array"] * len(branch.outputs)))
+    return f"{shown} (made at {branch.outputs[0].loc})"
+
+
+def _is_captured(node: Node, outer: set[Node]) -> bool:
+    """Tell whether a branch takes `node` as an operand: outer nodes, and every stateful leaf."""
+    if isinstance(node.op.kind, Leaf):
+        return node.op.name in ("placeholder", "parameter", "argument")
+    return node in outer
+
+
+def _frontier(outputs: Sequence[Node], outer: set[Node]) -> list[Node]:
+    """Return the captured nodes that are reached first on the way up from `outputs`."""
+    found: dict[Node, None] = {}
+    seen: set[Node] = set()
+    stack = list(reversed(outputs))
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if _is_captured(node, outer):
+            found[node] = None
+        else:
+            stack.extend(reversed(node.inputs))
+    return list(found)
+
+
+def closed(branch: Branch, captured: Sequence[Node], types: Sequence[TensorType]) -> Graph:
+    """Return the branch as a graph of its own, with an argument for each captured node."""
+    replaced: dict[Node, Node] = {node: argument(node.type) for node in captured}
+    inputs = tuple(replaced.values())
+    stops = set(captured)
+    for node in _inner(branch.outputs, stops):
+        operands = tuple(replaced[child] for child in node.inputs)
+        same = all(a is b for a, b in zip(operands, node.inputs, strict=True))
+        replaced[node] = node if same else Node(node.op, operands, node.attrs, node.type, node.loc)
+    outputs = [replaced[node] for node in branch.outputs]
+    return Graph(inputs, tuple(map(_converted, outputs, types)))
+
+
+def _inner(outputs: Sequence[Node], stops: set[Node]) -> list[Node]:
+    """Return the nodes behind `outputs` that are not behind `stops`, each after its inputs."""
+    order: list[Node] = []
+    seen: set[Node] = set(stops)
+    stack = [(node, False) for node in reversed(outputs)]
+    while stack:
+        node, expanded = stack.pop()
+        if expanded:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((child, False) for child in reversed(node.inputs) if child not in seen)
+    return order
+
+
+def _converted(node: Node, declared: TensorType) -> Node:
+    if declared is UNKNOWN or node.type.dtype == declared.dtype:
+        return node
+    return cast(node, declared.element)

@@ -1,0 +1,119 @@
+"""Dropout: a random selection of elements is set to 0, another one in every call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from symgraph.errors import GraphError
+from symgraph.leaves import Constant, lift
+from symgraph.location import user_location
+from symgraph.node import Node, Operand
+from symgraph.op import Sample
+from symgraph.ops.arguments import Array, ShapeLike, as_shape
+from symgraph.ops.comparison import where
+from symgraph.ops.composite import composite
+from symgraph.ops.index_leaves import linear_index
+from symgraph.ops.random import POSITIONS, float_dtype, in_dtype, uniform_at
+from symgraph.ops.streams import stream_key
+from symgraph.types import FLOATS, Shape
+
+
+def _expand_dropout(x: Node, drawn: Node, ratio: Node) -> Node:
+    share = 1 - ratio
+    if x.type.element in FLOATS and not share.type.weak:
+        share = in_dtype(share, x.type.element)
+    return where(drawn >= ratio, x / share, 0)
+
+
+def _dropout(x: Array, drawn: Array, ratio: Array) -> Array:
+    share = np.asarray(1 - ratio).astype(x.dtype if x.dtype.kind == "f" else ratio.dtype)
+    return np.asarray(np.where(drawn >= ratio, x / share, x.dtype.type(0)))
+
+
+DROPOUT = composite(
+    "dropout",
+    expand=_expand_dropout,
+    numpy=_dropout,
+    samples=(
+        Sample(
+            lambda rng: (rng.normal(size=(3, 4)), rng.uniform(size=(3, 4)), np.asarray(0.4)),
+            {},
+            (0,),
+        ),
+    ),
+    doc="x / (1 - ratio) where the drawn number in [0, 1) is at least ratio, else 0.",
+)
+
+
+def _check_ratio(ratio: Operand) -> None:
+    if isinstance(ratio, int | float) and not 0 <= ratio < 1:
+        raise GraphError(f"the ratio to drop is in [0, 1), not {ratio}\n  at {user_location()}")
+
+
+def dropout(
+    x: Operand,
+    ratio: Operand = 0.5,
+    training: Operand = True,
+    seed: int | None = None,
+    stream: int | None = None,
+) -> Node:
+    """Set elements to 0 at random and scale the others by 1 / (1 - ratio).
+
+    Args:
+        x: any array.
+        ratio: how many to drop, in [0, 1); a number, or a 0-d node that may change at every call.
+        training: False leaves `x` as it is; a bool, or a 0-d bool node.
+        seed: any int; None takes the next stream of the process, see `seed`.
+        stream: tells apart several nodes with one seed.
+
+    Returns:
+        A node of the shape of `x`: another selection in every call.
+
+    Raises:
+        GraphError: `ratio` is out of range.
+
+    Example:
+        >>> dropout(Placeholder("x", ("N", 3), "float32"), 0.25, seed=0)
+        <dropout: float32[N, 3]>
+    """
+    _check_ratio(ratio)
+    node = lift(x)
+    if not isinstance(training, Node) and not training:
+        return node
+    drawn = uniform_at(POSITIONS(node), stream_key(seed, stream), "float32")
+    dropped = DROPOUT(node, drawn, ratio)
+    return where(training, dropped, node) if isinstance(training, Node) else dropped
+
+
+def dropout_mask(
+    shape: ShapeLike,
+    ratio: Operand = 0.5,
+    dtype: Any = "float32",
+    seed: int | None = None,
+    stream: int | None = None,
+) -> Node:
+    """Draw the factors of dropout: 0 with probability `ratio`, else 1 / (1 - ratio).
+
+    Args:
+        shape: ints and symbolic extents.
+        ratio: how many to drop, in [0, 1); a number or a 0-d node.
+        dtype: float32 or float64.
+        seed: any int; None takes the next stream of the process, see `seed`.
+        stream: tells apart several nodes with one seed.
+
+    Returns:
+        A node of `shape` and `dtype`: another selection in every call.
+
+    Raises:
+        GraphError: `ratio` is out of range.
+
+    Example:
+        >>> dropout_mask((2, 3), 0.25, seed=0)
+        <dropout: float32[2, 3]>
+    """
+    _check_ratio(ratio)
+    extents: Shape = as_shape(shape)
+    drawn = uniform_at(linear_index(extents), stream_key(seed, stream), "float32")
+    return DROPOUT(Constant(1.0, float_dtype(dtype)), drawn, ratio)

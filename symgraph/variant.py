@@ -1,0 +1,195 @@
+"""A variant: one graph specialised for ranks and dtypes, lowered, loaded, ready to call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from symgraph.compiler.lower import Program, lower
+from symgraph.compiler.pipeline import run_pipeline
+from symgraph.compiler.specialise import Fed, Guard, Specialised, as_symbol, specialise
+from symgraph.dims import Extent, symbols
+from symgraph.errors import CompileError, DTypeError, ShapeError
+from symgraph.leaves import PARAMETER, PLACEHOLDER, Parameter
+from symgraph.node import Graph, Node, describe, infer_type
+from symgraph.op import Leaf
+from symgraph.ops.assume import collect_assumptions
+from symgraph.ops.elementwise import cast
+from symgraph.runtime.executable import Executable
+from symgraph.runtime.jit import KernelBuildError
+from symgraph.runtime.plan import Plan
+from symgraph.types import TensorType
+
+Relation = tuple[str, Extent, Extent, str]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Variant:
+    """What one compilation made.
+
+    Args:
+        executable: runs it.
+        plan: what runs.
+        guards: the equalities of extents that it was specialised on.
+        stages: the graph after each pass.
+        kernels: for each kernel call its label and the nodes it computes.
+        feeds: the type of each feed.
+    """
+
+    executable: Executable
+    plan: Plan
+    guards: tuple[Guard, ...]
+    stages: Mapping[str, Graph]
+    kernels: tuple[tuple[str, tuple[Node, ...]], ...]
+    feeds: tuple[TensorType, ...]
+
+
+def build_variant(
+    outputs: Sequence[Node],
+    updates: Sequence[tuple[Parameter, Node]],
+    inputs: Sequence[Node],
+    fed: Mapping[str, Fed] | None,
+    threads: int | None,
+) -> Variant:
+    """Compile a graph.
+
+    Args:
+        outputs: the user's outputs.
+        updates: parameters and their new values.
+        inputs: the placeholders in call order.
+        fed: dtypes and shapes of the feeds where the graph leaves something open.
+        threads: how many threads kernels may use; None for all.
+
+    Raises:
+        SymGraphError: of the kind that the offending node's type rule raises.
+        CompileError: the compiler failed.
+    """
+    specialised = specialise(Graph(tuple(inputs), (*outputs, *(n for _, n in updates))), fed)
+    graph = _checked_updates(specialised.graph, updates)
+    relations = _assumptions(graph)
+    stages = run_pipeline(graph)
+    feeds = graph.inputs
+    sources = _sources(feeds)
+    parameters = _parameters(stages["fuse"], updates)
+    program = Program(
+        stages["fuse"],
+        feeds,
+        parameters,
+        tuple(parameter for parameter, _ in updates),
+        (*_guard_relations(specialised, sources), *relations),
+        sources,
+    )
+    lowered = lower(program)
+    try:
+        executable = Executable(
+            lowered.plan,
+            [parameter.storage for parameter in parameters],
+            [parameter.lock for parameter in parameters],
+            bool(updates),
+            threads,
+        )
+    except KernelBuildError as error:
+        raise CompileError(
+            f"{error}; please report this (the back end's own text is in .details)", error.details
+        ) from error
+    return Variant(
+        executable,
+        lowered.plan,
+        specialised.guards,
+        stages,
+        lowered.members,
+        tuple(feed.type for feed in feeds),
+    )
+
+
+def _checked_updates(graph: Graph, updates: Sequence[tuple[Parameter, Node]]) -> Graph:
+    """Return `graph` with each new value in its parameter's dtype.
+
+    Raises:
+        ShapeError: a new value has another shape than its parameter.
+        DTypeError: it has a dtype that does not convert to the parameter's.
+    """
+    count = len(graph.outputs) - len(updates)
+    values = []
+    for (parameter, _), node in zip(updates, graph.outputs[count:], strict=True):
+        if node.type.shape != parameter.type.shape:
+            raise ShapeError(
+                f"the update of parameter {parameter.name!r} (shape {parameter.shape}) has shape "
+                f"{node.shape}: {describe(node)}"
+            )
+        if node.type.dtype != parameter.dtype:
+            if not node.type.weak:
+                raise DTypeError(
+                    f"the update of parameter {parameter.name!r} ({parameter.dtype}) is "
+                    f"{node.dtype}: {describe(node)}\n  cast it with .astype({parameter.dtype!r})"
+                )
+            node = cast(node, dtype=parameter.dtype)
+        values.append(node)
+    return Graph(graph.inputs, (*graph.outputs[:count], *values))
+
+
+def _assumptions(graph: Graph) -> list[Relation]:
+    """Return what the type rules took for granted about symbolic extents, named for messages."""
+    relations: list[Relation] = []
+    for node in graph:
+        if isinstance(node.op.kind, Leaf):
+            continue
+        with collect_assumptions() as found:
+            infer_type(node.op, node.inputs, node.attrs)
+        relations += [
+            (
+                "equal" if entry.relation == "==" else "at least",
+                entry.left,
+                entry.right,
+                f"{node.op.name}: {entry.reason}, here {{left}} and {{right}} (made at {node.loc})",
+            )
+            for entry in found
+        ]
+    return relations
+
+
+def _sources(feeds: Sequence[Node]) -> dict[str, tuple[int, int]]:
+    """Return the feed and axis at which each symbol is read."""
+    sources: dict[str, tuple[int, int]] = {}
+    for number, feed in enumerate(feeds):
+        for axis, extent in enumerate(feed.type.dims):
+            plain = as_symbol(extent)
+            if plain is not None:
+                sources.setdefault(plain.name, (number, axis))
+    return sources
+
+
+def _guard_relations(
+    specialised: Specialised, sources: Mapping[str, tuple[int, int]]
+) -> list[Relation]:
+    return [
+        ("equal", guard.left, guard.right, "specialised for other extents")
+        for guard in specialised.guards
+        if all(name in sources for name in (*symbols(guard.left), *symbols(guard.right)))
+    ]
+
+
+def _parameters(
+    graph: Graph, updates: Sequence[tuple[Parameter, Node]]
+) -> tuple[Parameter, ...]:
+    found: dict[Parameter, None] = {}
+    stack = [graph]
+    while stack:
+        for node in stack.pop():
+            if node.op is PARAMETER and isinstance(node, Parameter):
+                found[node] = None
+            stack.extend(value for value in node.attrs.values() if isinstance(value, Graph))
+    found.update(dict.fromkeys(parameter for parameter, _ in updates))
+    return tuple(found)
+
+
+def placeholders_of(nodes: Sequence[Node]) -> list[Node]:
+    """Return the placeholders that `nodes` are computed from, also inside branches and bodies."""
+    found: dict[Node, None] = {}
+    stack = [Graph((), tuple(nodes))]
+    while stack:
+        for node in stack.pop():
+            if node.op is PLACEHOLDER:
+                found[node] = None
+            stack.extend(value for value in node.attrs.values() if isinstance(value, Graph))
+    return list(found)
