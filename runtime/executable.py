@@ -145,7 +145,7 @@ class Executable:
             self._give_back(frame)
 
     def _execute(self, frame: Frame, feeds: tuple[Array, ...]) -> list[Array] | None:
-        outputs = [np.empty(shape, dtype) for shape, dtype in frame.outputs]
+        outputs = [output.array() for output in frame.outputs]
         objects = (*feeds, *outputs)
         if frame.parallel:
             frame.words[at.POOL] = pool.get(self.threads)

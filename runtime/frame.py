@@ -20,6 +20,7 @@ from symgraph.runtime.plan import (
     Pointer,
     evaluate_extents,
 )
+from symgraph.runtime.recycling import OutputMemory
 
 Array = np.ndarray[Any, Any]
 Shapes = tuple[tuple[int, ...], ...]
@@ -37,7 +38,7 @@ class Frame:
 
     Attributes:
         address: where native code finds it.
-        outputs: shape and dtype of each output.
+        outputs: what makes the array of each output.
         parallel: whether some instruction may use a pool.
         shapes: the shapes of the feeds it is bound to.
         arena_bytes: size of the arena.
@@ -84,7 +85,10 @@ class Frame:
             BufferKind.CALL_INDEX: [_address(self.call_index)],
         }
         self.outputs = [
-            (tuple(values[e] for e in plan.buffers[number].shape), np.dtype(plan.buffers[number].dtype))
+            OutputMemory(
+                tuple(values[e] for e in plan.buffers[number].shape),
+                np.dtype(plan.buffers[number].dtype),
+            )
             for number in plan.outputs
         ]
         self.words = new_frame()
@@ -153,7 +157,7 @@ class Frame:
         """Return the rows against which native code checks feeds and outputs."""
         expected = [
             *((shape, np.dtype(feed.dtype)) for shape, feed in zip(shapes, plan.feeds, strict=True)),
-            *self.outputs,
+            *((output.shape, output.dtype) for output in self.outputs),
         ]
         dims = np.array([e for shape, _ in expected for e in shape] or [0], np.int64)
         rows = np.zeros((len(expected), at.FEED_WORDS), np.int64)

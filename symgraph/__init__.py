@@ -30,5 +30,6 @@ from symgraph.node import Node as Node
 from symgraph.ops.public import *  # noqa: F403  # NumPy's names, listed in `public`
 from symgraph.pictures.graphviz import to_dot as to_dot
 from symgraph.pictures.graphviz import to_networkx as to_networkx
+from symgraph.pictures.html import to_html as to_html
 
 __version__ = "0.1.0"

@@ -19,7 +19,6 @@ from tests.op_harness import (
 )
 from tests.test_every_scalar_code import MOST_ULPS, ROUNDED, allowed_operands, ordinary
 
-
 SIZES = (0, 1, 7, 16, 33)
 BROADCAST = ((3, 17), (17,), (3, 1))
 ELEMENTWISE_CASES = [

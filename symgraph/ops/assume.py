@@ -89,5 +89,9 @@ def assume_at_least(
 
 
 def _note(assumption: Assumption) -> None:
-    if _collector.active is not None and assumption not in _collector.active:
+    if _collector.active is None:
+        return
+    left, relation, right = assumption.left, assumption.relation, assumption.right
+    # The reason says which op found it first, and does not make it another assumption.
+    if all((a.left, a.relation, a.right) != (left, relation, right) for a in _collector.active):
         _collector.active.append(assumption)

@@ -128,4 +128,7 @@ def _inner(outputs: Sequence[Node], stops: set[Node]) -> list[Node]:
 def _converted(node: Node, declared: TensorType) -> Node:
     if declared is UNKNOWN or node.type.dtype == declared.dtype:
         return node
+    if declared.weak:
+        # A cast would make it strong.
+        return node * 1.0
     return cast(node, declared.element)

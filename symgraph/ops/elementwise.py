@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.errors import DTypeError
+from symgraph.errors import DTypeError, GraphError
 from symgraph.node import Node, Operand
 from symgraph.op import NO_GRADIENT, Attrs, Elementwise, Gradient, Op, Sample, _NoGradient
 from symgraph.types import DTYPES, FLOATS, TensorType, broadcast_shapes, check_dtype
@@ -141,6 +141,8 @@ def elementwise(
     rule = dtypes
 
     def infer(types: tuple[Any, ...], _attrs: Attrs) -> TensorType:
+        if len(types) != len(domain):
+            raise GraphError(f"it takes {len(domain)} operands, not {len(types)}")
         result = rule(tuple(dtype_key(entry) for entry in types))[-1]
         weak = result != "bool" and all(entry.weak for entry in types)
         return TensorType(result, broadcast_shapes(entry.dims for entry in types), weak)

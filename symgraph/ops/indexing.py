@@ -72,7 +72,7 @@ def _index_arrays(
     leading = x if order == tuple(range(len(order))) else transpose(x, order)
     gathered = GATHER(leading, *arrays)
     rest = _dims(entries, x)
-    # NumPy leaves their axes where they are if they (and ints) stand together, else puts them first.
+    # NumPy leaves their axes in place if they, and ints, stand together, else puts them first.
     place = next(i for i, entry in enumerate(entries) if _is_advanced(entry)) if side_by_side else 0
     block = len(positions)
     result = _shaped(gathered, (*positions, *rest))

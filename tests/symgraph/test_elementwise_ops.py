@@ -54,6 +54,12 @@ def test_errors_name_the_operand_and_the_line():
         x + y
 
 
+def test_a_wrong_number_of_operands_is_refused():
+    x = Placeholder("x", (3,), "float32")
+    with pytest.raises(GraphError, match="add: it takes 2 operands, not 1"):
+        REGISTRY["add"](x)
+
+
 def test_python_numbers_do_not_widen():
     x, i = Placeholder("x", (3,), "float32"), Placeholder("i", (3,), "int32")
     assert (2.5 * x + 1).dtype == "float32"
