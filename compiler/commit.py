@@ -13,7 +13,7 @@ from symgraph.compiler.materialise import COPY
 from symgraph.compiler.views import row_major
 from symgraph.leaves import ARGUMENT
 from symgraph.node import Graph, Node
-from symgraph.runtime.plan import Buffer, BufferKind, Instruction, Opcode
+from symgraph.runtime.plan import Buffer, BufferKind, Instruction, Opcode, StatusAddress
 from symgraph.types import TensorType, TupleType
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ def _movable(rows: list[Instruction], updates: dict[int, int]) -> tuple[set[int]
         wanted = [buffer for buffer in row.writes if buffer in updates]
         if not wanted or number in inside or len(wanted) != len(row.writes):
             continue
+        if any(isinstance(argument, StatusAddress) for argument in row.arguments):
+            continue  # what can fail must do so before anything is written
         pairs = set(row.in_place)
         if all(
             not readers.get(buffer)

@@ -14,8 +14,8 @@ from symgraph.leaves import CONSTANT, Constant
 from symgraph.node import Graph, Node
 from symgraph.op import Composite, Elementwise, Reduce
 from symgraph.ops.elementwise import cast, operand_dtypes
-from symgraph.ops.layout import reshape
-from symgraph.types import TensorType, normalise_axes
+from symgraph.ops.layout import broadcast_to, reshape
+from symgraph.types import TensorType, broadcast_shapes, normalise_axes
 
 
 def expand(graph: Graph) -> Graph:
@@ -50,7 +50,32 @@ def _canonical(node: Node, inputs: tuple[Node, ...]) -> Node:
         return _result(with_inputs(node, inputs), node.type)
     if isinstance(node.op.kind, Reduce):
         return _result(_kept_axes(node, inputs[0]), node.type)
+    if node.op.name == "cumsum":
+        inputs = (_converted(inputs[0], node.type.element),)
+    elif node.op.name in ("gather", "scatter_add"):
+        inputs = (inputs[0], *_alike(inputs[1:]))
+    elif node.op.name == "cond":
+        dtypes = tuple(item.element for item in node.type.items)
+        return with_inputs(node, inputs, map_subgraphs(node, lambda g: _branch(g, dtypes)))
     return with_inputs(node, inputs, map_subgraphs(node, expand))
+
+
+def _alike(indices: tuple[Node, ...]) -> tuple[Node, ...]:
+    """Return index arrays broadcast to one shape, which is what kernels walk over."""
+    shape = broadcast_shapes(index.type.dims for index in indices)
+    return tuple(
+        index if index.type.dims == shape else broadcast_to(index, shape) for index in indices
+    )
+
+
+def _branch(graph: Graph, dtypes: tuple[str, ...]) -> Graph:
+    """Return a branch whose outputs have the dtypes that both branches agreed on."""
+    expanded = expand(graph)
+    outputs = tuple(
+        _converted(output, dtype)
+        for output, dtype in zip(expanded.outputs, dtypes, strict=True)
+    )
+    return Graph(expanded.inputs, outputs)
 
 
 def _strong(node: Node, dtype: str) -> Node:

@@ -18,7 +18,7 @@ from symgraph.dims import Extent, floor_divide, product
 from symgraph.errors import CompileError
 from symgraph.leaves import ARGUMENT, CONSTANT, PARAMETER, PLACEHOLDER, Constant, Parameter
 from symgraph.node import Graph, Node
-from symgraph.op import Leaf, Library
+from symgraph.op import Elementwise, Leaf, Library
 from symgraph.op import View as ViewKind
 from symgraph.runtime.plan import (
     Argument,
@@ -33,6 +33,7 @@ from symgraph.runtime.plan import (
     Opcode,
     Plan,
     Pointer,
+    Problem,
     StatusAddress,
 )
 from symgraph.types import Shape, TensorType, TupleType
@@ -67,6 +68,12 @@ class Lowered:
     members: tuple[tuple[str, tuple[Node, ...]], ...]
 
 
+PROBLEM_TEXTS = {
+    "bounds": "an index is out of range",
+    "negative_power": "an integer is raised to a negative power: cast the base to a float dtype",
+}
+"""What each kind of run-time problem says."""
+
 BUFFER_OF_LEAF = {
     "placeholder": BufferKind.FEED,
     "parameter": BufferKind.PARAMETER,
@@ -93,7 +100,7 @@ class Lowering:
         self.instructions: list[Instruction] = []
         self.members: list[tuple[str, tuple[Node, ...]]] = []
         self.checks: list[Check] = []
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
         self.views = ViewResolver()
         self._buffer_of: dict[tuple[Node, int], int] = {}
         self._kernel_numbers: dict[str, int] = {}
@@ -288,7 +295,8 @@ class Lowering:
             elif name == "status":
                 filled.append(StatusAddress())
             elif name == "code":
-                filled.append(self.number(self.bounds_code(node)))
+                kind = signature.flags[which]
+                filled.append(self.number(self.problem_code(kind, _may_report(nest, kind))))
             elif name == "stride":
                 filled.append(self.number(operands[which].strides[slot[-1]]))
             elif which >= len(nest.inputs):
@@ -303,9 +311,10 @@ class Lowering:
                 filled.append(self.number(value))
         return tuple(filled)
 
-    def bounds_code(self, node: Node) -> int:
-        """Return the status that an index out of bounds in `node` reports."""
-        self.problems.append(f"an index is out of range in {node.op.name}, made at {node.loc}")
+    def problem_code(self, kind: str, culprits: Sequence[Node]) -> int:
+        """Return the status with which a kernel reports a problem of one of `culprits`."""
+        places = ", ".join(dict.fromkeys(f"{node.op.name} made at {node.loc}" for node in culprits))
+        self.problems.append(Problem(kind, f"{PROBLEM_TEXTS[kind]} in {places}"))
         return len(self.problems)
 
     def _in_place(
@@ -391,6 +400,16 @@ class Lowering:
             )
         )
         return len(self.buffers) - 1
+
+
+def _may_report(nest: Nest, kind: str) -> list[Node]:
+    """Return the nodes of a region whose scalar code may report a kind of problem."""
+    return [
+        node
+        for node in nest.region.graph
+        if isinstance(node.op.kind, Elementwise)
+        and kind in node.op.kind.flags(tuple(child.type.element for child in node.inputs))
+    ]
 
 
 def _moves_everywhere(nest: Nest, output: Operand) -> bool:

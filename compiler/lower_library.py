@@ -103,7 +103,7 @@ def lower_gather(lowering: Lowering, node: Node) -> None:
     arguments = [_dense(lowering, array), lowering.pointer(node)]
     arguments += [_dense(lowering, index) for index in indices]
     arguments += [lowering.number(extent) for extent in (count, *leading, row)]
-    arguments += [StatusAddress(), lowering.number(lowering.bounds_code(node))]
+    arguments += [StatusAddress(), lowering.number(lowering.problem_code("bounds", (node,)))]
     _call(lowering, node, source, arguments, count, count * row * 8)
 
 
@@ -119,7 +119,7 @@ def lower_scatter_add(lowering: Lowering, node: Node) -> None:
     arguments = [_dense(lowering, updates), lowering.pointer(node)]
     arguments += [_dense(lowering, index) for index in indices]
     arguments += [lowering.number(extent) for extent in (count, *leading, row)]
-    arguments += [StatusAddress(), lowering.number(lowering.bounds_code(node))]
+    arguments += [StatusAddress(), lowering.number(lowering.problem_code("bounds", (node,)))]
     blocks = floor_divide(row + COLUMN_BLOCK - 1, COLUMN_BLOCK)
     _call(lowering, node, source, arguments, blocks, (count * row + product(shape)) * 8)
 

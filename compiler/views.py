@@ -106,6 +106,8 @@ def _apply(node: Node, view: View) -> View | None:
             )
             return View(view.base, offset, strides, shape)
         case "reshape":
+            if view.contiguous:
+                return View(view.base, view.offset, row_major(shape), shape)
             reshaped = reshape_strides(view.shape, view.strides, shape)
             return None if reshaped is None else View(view.base, view.offset, reshaped, shape)
     raise AssertionError(f"{node.op.name} is registered as a view without a stride rule")

@@ -20,7 +20,7 @@ from symgraph.runtime.executor import (
 )
 from symgraph.runtime.frame import Frame, Shapes
 from symgraph.runtime.jit import get_kernel
-from symgraph.runtime.plan import BufferKind, Plan
+from symgraph.runtime.plan import BufferKind, Plan, Problem
 from symgraph.shared_lock import SharedLock
 
 Array = np.ndarray[Any, Any]
@@ -31,9 +31,10 @@ MAX_SHAPES = 8
 class FailedCheckError(Exception):
     """Says which of the plan's run-time checks failed; nothing was updated."""
 
-    def __init__(self, problem: str) -> None:
-        """Keep the plan's description."""
-        super().__init__(problem)
+    def __init__(self, problem: Problem) -> None:
+        """Keep the kind of problem and the plan's description."""
+        super().__init__(problem.message)
+        self.kind = problem.kind
 
 
 class FeedMismatch(Exception):  # noqa: N818  # a signal to take the slow path, never shown to users

@@ -27,6 +27,7 @@ __all__ = [
     "Opcode",
     "Plan",
     "Pointer",
+    "Problem",
     "StatusAddress",
     "evaluate_extents",
 ]
@@ -145,6 +146,13 @@ class Instruction:
     in_place: tuple[tuple[int, int], ...] = ()
 
 
+class Problem(NamedTuple):
+    """What a status of a failed run means: the kind of problem, and what to tell the user."""
+
+    kind: str
+    message: str
+
+
 class FeedSpec(NamedTuple):
     """What a feed must be: its name, dtype and rank."""
 
@@ -177,7 +185,7 @@ class Plan:
     constants: tuple[np.ndarray[Any, Any], ...]
     kernels: tuple[KernelSource, ...]
     instructions: tuple[Instruction, ...]
-    problems: tuple[str, ...]
+    problems: tuple[Problem, ...]
 
 
 def evaluate_extents(

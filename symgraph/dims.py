@@ -89,12 +89,18 @@ class Dim:
         return self._hash
 
     def __add__(self, other: Extent) -> Extent:
+        if not isinstance(other, int | Dim):
+            return NotImplemented
         return _polynomial([*_terms(self), *_terms(other)])
 
     def __sub__(self, other: Extent) -> Extent:
+        if not isinstance(other, int | Dim):
+            return NotImplemented
         return self + (-1 * other)
 
     def __mul__(self, other: Extent) -> Extent:
+        if not isinstance(other, int | Dim):
+            return NotImplemented
         return _polynomial(
             [
                 (tuple(sorted(left + right, key=str)), a * b)
@@ -113,6 +119,8 @@ class Dim:
         return self * -1
 
     def __floordiv__(self, other: Extent) -> Extent:
+        if not isinstance(other, int | Dim):
+            return NotImplemented
         return floor_divide(self, other)
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from symgraph.compiler.specialise import Fed, as_symbol, bind_extents, placeholder_type
 from symgraph.dims import evaluate, symbols
-from symgraph.errors import BoundsError, FeedError, ShapeError
+from symgraph.errors import BoundsError, DTypeError, FeedError, ShapeError, SymGraphError
 from symgraph.interpret import evaluate as interpret
 from symgraph.leaves import Parameter
 from symgraph.location import user_location
@@ -88,7 +88,7 @@ class Function:
                 except (FeedMismatch, ExtentMismatchError):
                     pass
                 except FailedCheckError as error:
-                    raise BoundsError(f"{error}; no parameter was changed") from None
+                    raise _as_user_error(error) from None
         return self._call_carefully(arrays)
 
     def _call_carefully(self, given: Sequence[Any]) -> Any:
@@ -105,7 +105,7 @@ class Function:
         except ExtentMismatchError as error:
             raise FeedError(str(error)) from None
         except FailedCheckError as error:
-            raise BoundsError(f"{error}; no parameter was changed") from None
+            raise _as_user_error(error) from None
 
     def _named(self, args: Sequence[Any], feeds: dict[str, Any]) -> dict[str, Any]:
         if len(args) > len(self._names):
@@ -302,3 +302,10 @@ class Function:
 
 
 _ITEMS = {name: np.dtype(name) for name in ("bool", "int32", "int64", "float32", "float64")}
+
+_PROBLEMS = {"bounds": BoundsError, "negative_power": DTypeError}
+
+
+def _as_user_error(error: FailedCheckError) -> SymGraphError:
+    """Return the typed error for a check that failed at run time."""
+    return _PROBLEMS[error.kind](f"{error}; no parameter was changed")

@@ -10,7 +10,7 @@ from symgraph.dims import Dim, Extent, anonymous_symbol, symbol
 from symgraph.errors import DTypeError, GraphError, ShapeError
 from symgraph.location import user_location
 from symgraph.node import Node, Operand
-from symgraph.op import NO_GRADIENT, Attrs, Leaf, Op
+from symgraph.op import NO_GRADIENT, REGISTRY, Attrs, Leaf, Op
 from symgraph.shared_lock import SharedLock
 from symgraph.types import DTYPES, TensorType, check_dtype
 
@@ -218,4 +218,8 @@ def lift(value: Operand) -> Node:
     Raises:
         DTypeError: it is no array.
     """
-    return value if isinstance(value, Node) else Constant(value)
+    if isinstance(value, Node):
+        return value
+    if isinstance(value, Dim):
+        return REGISTRY["extent"](value=value)
+    return Constant(value)

@@ -54,10 +54,13 @@ class Elementwise:
         scalar: `scalar(builder, *values, **attrs)` describes the maths once, for every back end.
         operand_dtypes: `operand_dtypes(types, attrs)` gives the dtype that each operand is cast to
             before `scalar` or the NumPy reference sees it.
+        flags: `flags(dtypes)` gives the problems that `scalar` may report with `builder.flag` for
+            operands of these dtypes.
     """
 
     scalar: Callable[..., Any]
     operand_dtypes: OperandDTypes = promoted
+    flags: Callable[[tuple[str, ...]], tuple[str, ...]] = lambda dtypes: ()
 
 
 @dataclass(frozen=True, slots=True)

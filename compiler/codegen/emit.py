@@ -49,14 +49,13 @@ class RegionEmitter:
         self.input_numbers = {leaf: n for n, leaf in enumerate(nest.region.graph.inputs)}
         self.kept_values: dict[Node, LLVMValue] = {}
         self.hoisted: dict[int, LLVMValue] = {}
-        self.flag: ir.Value | None = None
         self.chunk_index: ir.Value | None = None
 
     # The loop structure of each mode.
 
     def emit(self, lo: ir.Value, hi: ir.Value) -> None:
         """Emit the whole body for the slice [lo, hi) of the parallel loop."""
-        self._prepare_flag()
+        self._prepare_flags()
         start: Offsets = [None] * len(self.operands)
         mode = self.nest.mode
         if mode == "scalar":
@@ -68,7 +67,7 @@ class RegionEmitter:
             self._trailing(start, lo, hi)
         else:
             self._leading(start, lo, hi)
-        self._raise_flag()
+        self._raise_flags()
 
     def _whole_point(self, offsets: Offsets) -> None:
         """Evaluate a region of one element, reductions being identities over one element."""
@@ -473,19 +472,18 @@ class RegionEmitter:
 
     # Bounds of indices.
 
-    def _prepare_flag(self) -> None:
-        if self.signature.checks:
-            with self.builder.goto_entry_block():
-                self.flag = self.builder.alloca(integer(0).type)
-            self.builder.store(integer(0), self.flag)
-            self.vector.flag_slot = self.scalar.flag_slot = self.flag
+    def _prepare_flags(self) -> None:
+        with self.builder.goto_entry_block():
+            slots = {kind: self.builder.alloca(integer(0).type) for kind in self.signature.flags}
+        for slot in slots.values():
+            self.builder.store(integer(0), slot)
+        self.vector.flag_slots = self.scalar.flag_slots = slots
 
-    def _raise_flag(self) -> None:
-        if self.flag is None:
-            return
-        found = self.builder.load(self.flag)
-        with self.builder.if_then(self.builder.icmp_signed("!=", found, integer(0))):
-            address = self.builder.inttoptr(
-                self._argument(("status", 0)), integer(0).type.as_pointer()
-            )
-            self.builder.store(self._argument(("code", 0)), address)
+    def _raise_flags(self) -> None:
+        for number, slot in enumerate(self.vector.flag_slots.values()):
+            found = self.builder.load(slot)
+            with self.builder.if_then(self.builder.icmp_signed("!=", found, integer(0))):
+                address = self.builder.inttoptr(
+                    self._argument(("status", 0)), integer(0).type.as_pointer()
+                )
+                self.builder.store(self._argument(("code", number)), address)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from symgraph.compiler.codegen.nest import Nest
+from symgraph.compiler.codegen.nest import CHEAP, Nest
 from symgraph.compiler.codegen.signature import Kind, Signature
 from symgraph.leaves import ARGUMENT, CONSTANT, Constant
 from symgraph.node import Node
+from symgraph.op import Elementwise
 from symgraph.runtime.plan import KernelSource
 
 ITEM_BYTES = {"bool": 1, "int32": 4, "int64": 8, "float32": 4, "float64": 8}
@@ -23,8 +24,7 @@ def region_source(nest: Nest, kinds: tuple[Kind, ...]) -> tuple[KernelSource, Si
         nest: the region's loops.
         kinds: for each input whether it is memory, an affine index or an extent.
     """
-    checks = any(node.op.name == "check_index" for node in nest.order)
-    signature = Signature(nest, kinds, checks)
+    signature = Signature(nest, kinds, _flags(nest))
     lanes = _lanes(nest)
     text = _canonical_text(nest, kinds, lanes)
 
@@ -34,6 +34,16 @@ def region_source(nest: Nest, kinds: tuple[Kind, ...]) -> tuple[KernelSource, Si
         RegionEmitter(nest, signature, lanes, builder, args).emit(lo, hi)
 
     return KernelSource(text, build, text), signature
+
+
+def _flags(nest: Nest) -> tuple[str, ...]:
+    """Return the kinds of problems that the body may report, each once."""
+    found: dict[str, None] = {}
+    for node in nest.order:
+        if isinstance(node.op.kind, Elementwise):
+            dtypes = tuple(child.type.element for child in node.inputs)
+            found.update(dict.fromkeys(node.op.kind.flags(dtypes)))
+    return tuple(found)
 
 
 @cache
@@ -58,6 +68,10 @@ def _lanes(nest: Nest) -> int:
         [widest, *(ITEM_BYTES[o.dtype] for o in nest.inputs if o.classes(vector)[vector] != "0")]
     )
     lanes = vector_bytes() // max(widest, 4)
+    if nest.mode == "elementwise" and len(nest.loops) == 1:
+        # Two vectors at a time hide the latency of long chains of operations.
+        costly = sum(node.op.name not in CHEAP for node in nest.order)
+        return lanes * 2 if costly >= 2 and widest <= 4 else lanes
     # A leading reduction walks down columns: wider blocks use whole cache lines of each row.
     return lanes * 2 if nest.mode == "leading" and len(nest.order) <= 24 else lanes
 

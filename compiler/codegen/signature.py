@@ -17,17 +17,17 @@ class Signature:
 
     Slots: `("extent", loop)`, `("chunk", 0)` the rows of a chunk, `("pointer", operand)` an address
     or, for an affine index or extent, its first value, `("stride", operand, loop)`, and
-    `("status", 0)`, `("code", 0)`: where to report a bad index, and as what.
+    `("status", 0)`, `("code", n)`: where to report the n-th kind of problem, and as what.
 
     Args:
         nest: the loops.
         kinds: for each input whether it is memory, an affine index, or an extent.
-        checks: whether the body checks indices.
+        flags: the kinds of problems that the body may report.
     """
 
     nest: Nest
     kinds: tuple[Kind, ...]
-    checks: bool
+    flags: tuple[str, ...]
     slots: list[Slot] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -41,8 +41,9 @@ class Signature:
             for number, letter in enumerate(entry.classes(nest.vector)):
                 if letter == "s":
                     self.slots.append(("stride", operand, number))
-        if self.checks:
-            self.slots += [("status", 0), ("code", 0)]
+        if self.flags:
+            self.slots.append(("status", 0))
+            self.slots += [("code", number) for number in range(len(self.flags))]
         self._numbers = {slot: number for number, slot in enumerate(self.slots)}
 
     def index(self, slot: Slot) -> int:

@@ -122,6 +122,7 @@ POWER = elementwise(
     grad=_power_gradient,
     domain=(POSITIVE, between(-2.5, 2.5)),
     dtypes=like(np.power),
+    flags=lambda dtypes: ("negative_power",) if dtypes[0] in INTEGERS else (),
     doc="x to the power y; 0**0 is 1.",
 )
 

@@ -118,6 +118,7 @@ def elementwise(
     dtypes: DTypeRule | None = None,
     differentiable: Sequence[int] | None = None,
     attrs: Sequence[Mapping[str, Any]] = ({},),
+    flags: Callable[[tuple[str, ...]], tuple[str, ...]] = lambda dtypes: (),
 ) -> Op:
     """Define an elementwise op.
 
@@ -131,6 +132,7 @@ def elementwise(
         dtypes: the dtype rule, where `numpy` is no ufunc.
         differentiable: the operands that have a gradient; all, unless there is none.
         attrs: the attrs to test with.
+        flags: the problems that `scalar` may report, for operands of given dtypes.
 
     Returns:
         The op, entered into the registry.
@@ -156,7 +158,7 @@ def elementwise(
     positions = range(len(domain)) if differentiable is None else differentiable
     return Op(
         name=name,
-        kind=Elementwise(scalar, loop_dtypes),
+        kind=Elementwise(scalar, loop_dtypes, flags),
         infer=infer,
         numpy=reference,
         grad=grad,

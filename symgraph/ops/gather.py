@@ -48,6 +48,8 @@ def _gather_gradient(g: Node, y: Node, x: Node, *indices: Node) -> tuple[Node | 
 def _infer_scatter(types: tuple[Any, ...], attrs: Attrs) -> TensorType:
     updates, indices = types[0], types[1:]
     shape: Shape = attrs["shape"]
+    if updates.element == "bool":
+        raise DTypeError("bools do not add up in place; cast them to an integer dtype first")
     wanted = (*_positions(indices, shape), *shape[len(indices) :])
     reason = f"updates of shape {updates} are not of shape ({', '.join(map(str, wanted))})"
     if len(wanted) != updates.rank:

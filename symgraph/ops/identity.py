@@ -57,7 +57,7 @@ def _check_sample(rng: np.random.Generator) -> tuple[Array, ...]:
 
 CHECK_INDEX = Op(
     name="check_index",
-    kind=Elementwise(_check_scalar),
+    kind=Elementwise(_check_scalar, flags=lambda dtypes: ("bounds",)),
     infer=_check_infer,
     numpy=_check_reference,
     grad=NO_GRADIENT,

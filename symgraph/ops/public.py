@@ -26,9 +26,13 @@ from symgraph.ops.arithmetic import (
 )
 from symgraph.ops.axes import expand_dims, moveaxis, squeeze, swapaxes
 from symgraph.ops.comparison import (
+    bitwise_and,
+    bitwise_or,
+    bitwise_xor,
     equal,
     greater,
     greater_equal,
+    invert,
     isfinite,
     isinf,
     isnan,

@@ -117,6 +117,7 @@ BUILD_ERRORS = [
     (lambda x: x[np.zeros((2,), int), np.zeros(3, int)], ShapeError, "do not broadcast"),
     (lambda x: sg.take(x, [0], 2), ShapeError, "too many"),
     (lambda x: sg.take_along_axis(x, np.zeros(2, int), 0), ShapeError, "have 1 axes"),
+    (lambda x: sg.scatter_add(x, [0], [True] * 3), DTypeError, "bools do not add up"),
     (lambda x: sg.scatter_add(x, [0.5], 1.0), DTypeError, "an index is an integer"),
     (lambda x: sg.scatter_add(x, [0], np.ones((2, 3))), ShapeError, "does not broadcast"),
 ]
