@@ -70,6 +70,7 @@ class Lowered:
 
 PROBLEM_TEXTS = {
     "bounds": "an index is out of range",
+    "non_finite": "a value is not finite",
     "negative_power": "an integer is raised to a negative power: cast the base to a float dtype",
 }
 """What each kind of run-time problem says."""
@@ -265,7 +266,7 @@ class Lowering:
             if kind == "memory"
         )
         self._require_elements(region)
-        single_pass = len(nest.passes) == 1 and region.chunk is None
+        single_pass = len(nest.passes) == 1 and region.chunk is None and _has_long_rows(nest)
         self.emit(
             Instruction(
                 opcode=Opcode.CALL,
@@ -400,6 +401,18 @@ class Lowering:
             )
         )
         return len(self.buffers) - 1
+
+
+def _has_long_rows(nest: Nest) -> bool:
+    """Tell whether writing over an input is fast.
+
+    At the end of a short row the masked store of one vector overlaps the next row's load, which then
+    has to wait for it.
+    """
+    if len(nest.loops) <= 1:
+        return True
+    extent = nest.loops[nest.vector].extent
+    return isinstance(extent, int) and extent >= 128
 
 
 def _may_report(nest: Nest, kind: str) -> list[Node]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from symgraph.compiler.expand import expand
 from symgraph.compiler.fuse import fuse
 from symgraph.compiler.passes.cse import cse
+from symgraph.compiler.passes.finite import check_outputs
 from symgraph.compiler.passes.simplify import simplify_final
 from symgraph.compiler.verify import verify
 from symgraph.node import Graph
@@ -19,17 +20,27 @@ PIPELINE: tuple[tuple[str, Pass, str], ...] = (
     ("expand", expand, "canonical"),
     ("simplify", simplify_final, "canonical"),
     ("cse", cse, "canonical"),
+    ("check_finite", check_outputs, "canonical"),
     ("fuse", fuse, "built"),
 )
 """From a specialised graph to a fused one: a name, a pass, and what must hold after it.
 
 Simplification folds constants as it goes."""
 
+OPTIONAL = frozenset({"check_finite"})
+"""The passes that are run only where the user asks for them."""
 
-def run_pipeline(specialised: Graph) -> dict[str, Graph]:
+
+def run_pipeline(
+    specialised: Graph, options: frozenset[str] = frozenset()
+) -> dict[str, Graph]:
     """Return the graph after each pass, by name, in order; the last one is ready to lower.
 
     With `SYMGRAPH_DUMP=dir` set, each stage is also written there as text and DOT.
+
+    Args:
+        specialised: a graph whose types are all known.
+        options: the optional passes to run.
 
     Raises:
         CompileError: a pass broke the graph.
@@ -38,6 +49,8 @@ def run_pipeline(specialised: Graph) -> dict[str, Graph]:
     graph = specialised
     verify(graph, "specialised")
     for name, transform, invariant in PIPELINE:
+        if name in OPTIONAL - options:
+            continue
         graph = verify(transform(graph), invariant)
         stages[name] = graph
     dump_stages(stages)

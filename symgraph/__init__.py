@@ -12,7 +12,11 @@ plans, `symgraph.runtime` runs plans. Importing it loads NumPy and nothing heavi
 
 from __future__ import annotations
 
+from symgraph import data as data
+from symgraph import layers as layers
+from symgraph import models as models
 from symgraph import nn as nn
+from symgraph import optim as optim
 from symgraph import random as random
 from symgraph.compilation import compile as compile
 from symgraph.compiler.autodiff import grad as grad

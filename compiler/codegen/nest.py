@@ -17,7 +17,7 @@ Mode = Literal["scalar", "elementwise", "trailing", "leading"]
 CHEAP = frozenset(
     "add subtract multiply negative copy cast where maximum minimum absolute square equal "
     "not_equal less less_equal greater greater_equal logical_and logical_or logical_not "
-    "logical_xor divide sqrt reciprocal sign floor ceil relu check_index".split()
+    "logical_xor divide sqrt reciprocal sign floor ceil relu check_index check_finite".split()
 )
 """Ops that are faster to repeat in a later pass over a row than to store and load."""
 

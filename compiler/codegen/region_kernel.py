@@ -13,7 +13,7 @@ from symgraph.op import Elementwise
 from symgraph.runtime.plan import KernelSource
 
 ITEM_BYTES = {"bool": 1, "int32": 4, "int64": 8, "float32": 4, "float64": 8}
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Part of every key; raised when the emitted code changes for the same text."""
 
 

@@ -1,0 +1,72 @@
+"""Accumulators: where the reductions of one pass gather their totals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from symgraph.compiler.codegen.llvm_scalar import LLVMBuilder, LLVMValue
+from symgraph.compiler.codegen.loops import integer
+from symgraph.compiler.codegen.operands import as_dtype
+from symgraph.compiler.codegen.reducers import combine, identity
+from symgraph.compiler.region import accumulator_dtype
+from symgraph.node import Node
+from symgraph.op import Reduce
+
+if TYPE_CHECKING:
+    from llvmlite import ir
+
+
+class Accumulators:
+    """One vector of totals for each reduction, in stack slots that LLVM turns into registers.
+
+    Args:
+        reductions: the nodes.
+        vector: the builder whose lanes accumulate.
+    """
+
+    def __init__(self, reductions: list[Node], vector: LLVMBuilder) -> None:
+        """Set each total to the reduction's identity."""
+        self._vector = vector
+        self._builder = vector.irbuilder
+        self._slots: dict[Node, tuple[ir.Value, str]] = {}
+        for node in reductions:
+            dtype = accumulator_dtype(node)
+            with self._builder.goto_entry_block():
+                slot = self._builder.alloca(vector.register_type(dtype))
+            self._builder.store(identity(vector, combiner(node), dtype).ir, slot)
+            self._slots[node] = slot, dtype
+
+    def add(self, node: Node, value: LLVMValue, mask: LLVMValue | None) -> None:
+        """Take one vector of values in; lanes outside `mask` keep their totals."""
+        total = self.total(node)
+        new = combine(self._vector, combiner(node), total, as_dtype(self._vector, value, total.dtype))
+        if mask is not None:
+            new = self._vector.select(mask, new, total)
+        self._builder.store(new.ir, self._slots[node][0])
+
+    def total(self, node: Node) -> LLVMValue:
+        """Return the totals, one for each lane."""
+        slot, dtype = self._slots[node]
+        return LLVMValue(self._builder.load(slot), dtype)
+
+    def across_lanes(self, node: Node, scalar: LLVMBuilder) -> LLVMValue:
+        """Return the lanes combined, as a balanced tree in a fixed order."""
+        total = self.total(node)
+        if self._vector.lanes == 1:
+            return total
+        lanes = [
+            LLVMValue(self._builder.extract_element(total.ir, integer(lane)), total.dtype)
+            for lane in range(self._vector.lanes)
+        ]
+        while len(lanes) > 1:
+            lanes = [
+                combine(scalar, combiner(node), left, right)
+                for left, right in zip(lanes[::2], lanes[1::2], strict=True)
+            ]
+        return lanes[0]
+
+
+def combiner(node: Node) -> str:
+    """Return the name of a reduction's combining operation."""
+    assert isinstance(node.op.kind, Reduce), f"{node.op.name} is no reduction"
+    return node.op.kind.combine

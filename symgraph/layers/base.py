@@ -1,0 +1,152 @@
+"""What all layers share: finding parameters, and their names."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from symgraph.errors import GraphError
+from symgraph.leaves import Parameter
+from symgraph.location import user_location
+from symgraph.node import describe
+
+
+class _Scope(NamedTuple):
+    """The layer that a layer is an attribute of, and that attribute's name."""
+
+    owner: Layer
+    key: str
+
+
+class Layer(ABC):
+    """Builds a node from nodes, with parameters of its own.
+
+    A layer is a class with a method `forward`. Parameters and other layers that are assigned to its
+    attributes, also in lists and tuples, belong to it: `params` finds them in the order in which they
+    were assigned, and names them by the path of attributes that leads there.
+
+    Attributes:
+        name: takes the place of the attribute's name in that path, if it is not None.
+
+    Example:
+        >>> class Scale(Layer):
+        ...     def __init__(self):
+        ...         self.factor = Parameter(2.0, "factor")
+        ...
+        ...     def forward(self, x):
+        ...         return self.factor * x
+        >>> list(Scale().named_params())
+        ['factor']
+    """
+
+    name: str | None = None
+    _scope: _Scope | None = None
+
+    def __call__(self, *operands: Any) -> Any:
+        """Build the layer's output; parameters are made at the first call, if they were not yet.
+
+        Raises:
+            ShapeError: an operand does not fit, or says too little about its shape.
+        """
+        self._adopt()
+        return self.forward(*operands)
+
+    @abstractmethod
+    def forward(self, *operands: Any) -> Any:
+        """Build the output from nodes; `__call__` is what users call."""
+
+    def prepare(self) -> None:
+        """Make parameters that were waiting to be named or sized.
+
+        Raises:
+            ShapeError: their size is not known yet.
+        """
+        return
+
+    def params(self) -> list[Parameter]:
+        """Return the parameters of this layer and of all within it, in the order of definition.
+
+        Raises:
+            ShapeError: a layer was not called yet and does not know its input size.
+        """
+        return list(self.named_params().values())
+
+    def named_params(self) -> dict[str, Parameter]:
+        """Return the parameters by path, such as `l0/W`; one that is shared comes once.
+
+        Raises:
+            ShapeError: a layer was not called yet and does not know its input size.
+            GraphError: two parameters have one path.
+        """
+        self._adopt()
+        self.prepare()
+        found: dict[str, Parameter] = {}
+        seen: set[Any] = {self}
+        for key, value in _entries(vars(self)):
+            if value in seen:
+                continue
+            seen.add(value)
+            inner = {key: value}
+            if isinstance(value, Layer):
+                inner = {f"{value.name or key}/{k}": p for k, p in value.named_params().items()}
+            for path, parameter in inner.items():
+                if parameter not in seen or parameter is value:
+                    seen.add(parameter)
+                    _insert(found, path, parameter)
+        return found
+
+    @property
+    def path(self) -> str:
+        """Return where this layer is, seen from the outermost: `block/l0`, or '' for that one."""
+        parts: list[str] = []
+        layer: Layer = self
+        while layer._scope is not None:
+            parts.append(layer.name or layer._scope.key)
+            layer = layer._scope.owner
+        parts.append(layer.name or "")
+        return "/".join(part for part in reversed(parts) if part)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if not isinstance(value, _Scope):
+            self._adopt()
+
+    def _adopt(self) -> None:
+        """Tell the layers in attributes where they are; one that has a place already keeps it."""
+        for key, value in _entries(vars(self)):
+            if isinstance(value, Layer) and value._scope is None and not _within(self, value):
+                value._scope = _Scope(self, key)
+
+    def __repr__(self) -> str:
+        place = f" {self.path!r}" if self.path else ""
+        return f"<{type(self).__name__}{place}>"
+
+
+def _entries(attributes: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Return the parameters and layers among attributes, with their keys, also those in lists."""
+    for key, value in attributes.items():
+        if isinstance(value, _Scope):
+            continue
+        if isinstance(value, Layer | Parameter):
+            yield key, value
+        elif isinstance(value, list | tuple):
+            yield from _entries({f"{key}/{i}": item for i, item in enumerate(value)})
+
+
+def _within(layer: Layer, outer: Layer) -> bool:
+    """Tell whether `outer` is `layer` or one that it is in, so that it cannot be in `layer`."""
+    while layer is not outer:
+        if layer._scope is None:
+            return False
+        layer = layer._scope.owner
+    return True
+
+
+def _insert(found: dict[str, Parameter], path: str, parameter: Parameter) -> None:
+    if path in found:
+        raise GraphError(
+            f"two parameters are called {path!r}: {describe(found[path])} and "
+            f"{describe(parameter)}; give a layer another name\n  at {user_location()}"
+        )
+    found[path] = parameter
