@@ -228,9 +228,7 @@ def _propagate(
             pending.setdefault(child, []).append((0, _undo_broadcast(adjoint, child.type)))
 
 
-def _input_adjoints(
-    node: Node, total: Node | tuple[Adjoint, ...]
-) -> Sequence[Adjoint]:
+def _input_adjoints(node: Node, total: Node | tuple[Adjoint, ...]) -> Sequence[Adjoint]:
     rule, kind = node.op.grad, node.op.kind
     if isinstance(kind, Control):
         assert callable(rule), "a control op has a gradient rule"
@@ -240,9 +238,7 @@ def _input_adjoints(
         assert isinstance(kind, Composite), "only composites are differentiated by expansion"
         expanded = kind.expand(*node.inputs, **node.attrs)
         unique = list(dict.fromkeys(node.inputs))
-        found = dict(
-            zip(unique, differentiate([expanded], unique, [total], cut=True), strict=True)
-        )
+        found = dict(zip(unique, differentiate([expanded], unique, [total], cut=True), strict=True))
         # An input that occurs twice has its whole adjoint at its first position.
         return [found.pop(child, None) for child in node.inputs]
     assert callable(rule), f"op {node.op.name} is active without a gradient rule"

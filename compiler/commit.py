@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symgraph.compiler.region import FUSED, Access, Region
+from symgraph.compiler.lower_region import lower_region
 from symgraph.compiler.materialise import COPY
+from symgraph.compiler.region import FUSED, Access, Region
 from symgraph.compiler.views import row_major
 from symgraph.leaves import ARGUMENT
 from symgraph.node import Graph, Node
@@ -35,9 +36,7 @@ def commit_updates(lowering: Lowering, updates: list[tuple[int, int]]) -> list[I
     early = [row for number, row in enumerate(rows) if number not in moved]
     late = [_renamed(rows[number], renamed) for number in sorted(moved)]
     copies = [
-        _copy(lowering, value, parameter)
-        for value, parameter in updates
-        if value not in direct
+        _copy(lowering, value, parameter) for value, parameter in updates if value not in direct
     ]
     return [*early, Instruction(Opcode.COMMIT), *late, *copies, Instruction(Opcode.HALT)]
 
@@ -129,7 +128,7 @@ def _copy(lowering: Lowering, value: int, parameter: int) -> Instruction:
     type_ = TupleType((declared,))
     fused = Node(FUSED, (source,), {"region": region, "type": type_}, type_, storage.loc)
     before = len(lowering.instructions)
-    lowering.region(fused, region, destinations=(parameter,))
+    lower_region(lowering, fused, destinations=(parameter,))
     row = lowering.instructions.pop()
     assert len(lowering.instructions) == before, "a copy is one instruction"
     return row

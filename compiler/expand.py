@@ -72,8 +72,7 @@ def _branch(graph: Graph, dtypes: tuple[str, ...]) -> Graph:
     """Return a branch whose outputs have the dtypes that both branches agreed on."""
     expanded = expand(graph)
     outputs = tuple(
-        _converted(output, dtype)
-        for output, dtype in zip(expanded.outputs, dtypes, strict=True)
+        _converted(output, dtype) for output, dtype in zip(expanded.outputs, dtypes, strict=True)
     )
     return Graph(expanded.inputs, outputs)
 

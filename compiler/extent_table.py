@@ -70,4 +70,3 @@ class ExtentTable:
         for extent in extents:
             total = total * extent
         return self.index(total)
-

@@ -98,13 +98,16 @@ class _Builder:
         inner: dict[Node, Node] = {}
         for member in group.members:
             inputs = tuple(
-                inner[child] if child in inner else arguments.read(child)
-                for child in member.inputs
+                inner[child] if child in inner else arguments.read(child) for child in member.inputs
             )
             inner[member] = with_inputs(member, inputs)
         body = Graph(tuple(arguments.leaves), tuple(inner[member] for member in kept))
         region = Region(
-            body, group.domain, group.reduced or (), tuple(arguments.reads), None,
+            body,
+            group.domain,
+            group.reduced or (),
+            tuple(arguments.reads),
+            None,
             tuple(group.members),
         )
         outer, chunk = _chunks(group, region)
@@ -137,7 +140,11 @@ class _Builder:
                 )
         access = Access(0, row_major(domain))
         region = Region(
-            Graph(tuple(leaves), tuple(outputs)), domain, (0,), (access,) * len(leaves), None,
+            Graph(tuple(leaves), tuple(outputs)),
+            domain,
+            (0,),
+            (access,) * len(leaves),
+            None,
             tuple(reductions),
         )
         type_ = TupleType(tuple(output.type for output in outputs))

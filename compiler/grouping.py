@@ -128,7 +128,10 @@ class _Grouper:
         """Return one group that holds all `candidates`, None if they do not fit together."""
         first, *others = candidates
         for other in others:
-            if other.domain != first.domain or len(first.members) + len(other.members) > MAX_MEMBERS:
+            if (
+                other.domain != first.domain
+                or len(first.members) + len(other.members) > MAX_MEMBERS
+            ):
                 return None
             if None not in (first.reduced, other.reduced) and first.reduced != other.reduced:
                 return None
@@ -137,7 +140,9 @@ class _Grouper:
             first.members.extend(other.members)
             for member in other.members:
                 self.groups[member] = first
-            for readers in (self.readers.get(self._base(c)) for m in other.members for c in m.inputs):
+            for readers in (
+                self.readers.get(self._base(c)) for m in other.members for c in m.inputs
+            ):
                 if readers is not None and other in readers:
                     readers[readers.index(other)] = first
         return first

@@ -7,25 +7,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from symgraph.compiler.codegen.nest import CHEAP, Nest, Operand, build_nest
-from symgraph.compiler.codegen.region_kernel import region_source
-from symgraph.compiler.codegen.signature import Kind, Signature
 from symgraph.compiler.extent_table import ExtentTable
 from symgraph.compiler.lower_library import LIBRARY
-from symgraph.compiler.region import FUSED, Access, Region
+from symgraph.compiler.lower_region import lower_region
+from symgraph.compiler.region import FUSED
 from symgraph.compiler.views import View, ViewResolver
-from symgraph.dims import Extent, floor_divide, product
+from symgraph.dims import Extent, product
 from symgraph.errors import CompileError
-from symgraph.leaves import ARGUMENT, CONSTANT, PARAMETER, PLACEHOLDER, Constant, Parameter
+from symgraph.leaves import CONSTANT, PARAMETER, PLACEHOLDER, Constant, Parameter
 from symgraph.node import Graph, Node
-from symgraph.op import Elementwise, Leaf, Library
+from symgraph.op import Leaf, Library
 from symgraph.op import View as ViewKind
 from symgraph.runtime.plan import (
-    Argument,
     Buffer,
     BufferKind,
     Check,
-    ExtentRule,
     FeedSpec,
     Instruction,
     KernelSource,
@@ -34,7 +30,6 @@ from symgraph.runtime.plan import (
     Plan,
     Pointer,
     Problem,
-    StatusAddress,
 )
 from symgraph.types import Shape, TensorType, TupleType
 
@@ -158,7 +153,8 @@ class Lowering:
     def emit(self, instruction: Instruction, members: Sequence[Node] = ()) -> None:
         """Append an instruction."""
         lines = tuple(dict.fromkeys(str(node.loc) for node in members))
-        self.instructions.append(replace(instruction, lines=lines))
+        origin = len(self.members) if members else -1
+        self.instructions.append(replace(instruction, lines=lines, origin=origin))
         if members:
             self.members.append((instruction.label, tuple(members)))
 
@@ -229,7 +225,7 @@ class Lowering:
         """Emit the instructions of a graph whose leaves have buffers."""
         for node in graph:
             if node.op is FUSED:
-                self.region(node, node.attrs["region"])
+                lower_region(self, node)
             elif node.op.name == "cond":
                 self._cond(node)
             elif isinstance(node.op.kind, Library):
@@ -240,110 +236,11 @@ class Lowering:
             elif not isinstance(node.op.kind, Leaf | ViewKind) and node.op.name != "project":
                 raise CompileError(f"op {node.op.name} was left over by fusion")
 
-    def region(
-        self,
-        node: Node,
-        region: Region,
-        writes: tuple[Access, ...] | None = None,
-        destinations: tuple[int, ...] | None = None,
-    ) -> None:
-        """Emit the kernel of a region.
-
-        Args:
-            node: the fused node (its inputs are the arrays read).
-            region: what is computed.
-            writes: where the outputs go within their buffers; dense by default.
-            destinations: the buffers of the outputs; those of `node` by default.
-        """
-        nest = build_nest(region, writes)
-        kinds: tuple[Kind, ...] = tuple(_kind(child) for child in node.inputs)
-        source, signature = region_source(nest, kinds)
-        if destinations is None:
-            destinations = tuple(self.place(node, i) for i in range(len(region.graph.outputs)))
-        arguments = self._arguments(node, nest, signature, destinations)
-        reads = tuple(
-            self.buffer(child) for child, kind in zip(node.inputs, kinds, strict=True)
-            if kind == "memory"
-        )
-        self._require_elements(region)
-        single_pass = len(nest.passes) == 1 and region.chunk is None and _has_long_rows(nest)
-        self.emit(
-            Instruction(
-                opcode=Opcode.CALL,
-                kernel=self.kernel(source),
-                arguments=arguments,
-                reads=tuple(dict.fromkeys(reads)),
-                writes=destinations,
-                extent=self.extents.index(parallel_extent(nest, source.key_text)),
-                work=self.extents.index(product(region.domain) * _weight(nest)),
-                label=f"{nest.mode} region",
-                in_place=self._in_place(node, nest, kinds, destinations) if single_pass else (),
-            ),
-            region.members,
-        )
-
-    def _arguments(
-        self, node: Node, nest: Nest, signature: Signature, destinations: tuple[int, ...]
-    ) -> tuple[Argument, ...]:
-        operands = (*nest.inputs, *nest.outputs)
-        filled: list[Argument] = []
-        for slot in signature.slots:
-            name, which = slot[0], slot[1]
-            if name == "extent":
-                filled.append(self.number(nest.loops[which].extent))
-            elif name == "chunk":
-                filled.append(self.number(nest.region.chunk or 0))
-            elif name == "status":
-                filled.append(StatusAddress())
-            elif name == "code":
-                kind = signature.flags[which]
-                filled.append(self.number(self.problem_code(kind, _may_report(nest, kind))))
-            elif name == "stride":
-                filled.append(self.number(operands[which].strides[slot[-1]]))
-            elif which >= len(nest.inputs):
-                offset = operands[which].offset
-                number = self.extents.index(offset) if offset != 0 else -1
-                filled.append(Pointer(destinations[which - len(nest.inputs)], number))
-            elif signature.kinds[which] == "memory":
-                filled.append(self.pointer(node.inputs[which], operands[which].offset))
-            else:
-                child, offset = node.inputs[which], operands[which].offset
-                value = child.attrs["value"] if child.op.name == "extent" else offset
-                filled.append(self.number(value))
-        return tuple(filled)
-
     def problem_code(self, kind: str, culprits: Sequence[Node]) -> int:
         """Return the status with which a kernel reports a problem of one of `culprits`."""
         places = ", ".join(dict.fromkeys(f"{node.op.name} made at {node.loc}" for node in culprits))
         self.problems.append(Problem(kind, f"{PROBLEM_TEXTS[kind]} in {places}"))
         return len(self.problems)
-
-    def _in_place(
-        self, node: Node, nest: Nest, kinds: tuple[Kind, ...], destinations: tuple[int, ...]
-    ) -> tuple[tuple[int, int], ...]:
-        """Return (output, input) buffers of which the output may take the input's memory."""
-        sources = [self.buffer(c) for c, k in zip(node.inputs, kinds, strict=True) if k == "memory"]
-        pairs = []
-        for output, destination in zip(nest.outputs, destinations, strict=True):
-            for child, operand, kind in zip(node.inputs, nest.inputs, kinds, strict=True):
-                if kind != "memory" or sources.count(self.buffer(child)) != 1:
-                    continue
-                if operand == output and _moves_everywhere(nest, output):
-                    pairs.append((destination, self.buffer(child)))
-        return tuple(pairs)
-
-    def _require_elements(self, region: Region) -> None:
-        """Maxima and minima of nothing do not exist: demand one element at each call."""
-        for node in region.graph:
-            if node.op.name in ("max", "min") and node.inputs[0].op is not ARGUMENT or (
-                node.op.name in ("max", "min") and region.chunk is None
-            ):
-                extents = [node.inputs[0].type.dims[axis] for axis in node.attrs["axis"]]
-                for extent in extents:
-                    self.require(
-                        "at least", extent, 1,
-                        f"{node.op.name} of an empty axis has no value (made at {node.loc})",
-                    )
 
     def _cond(self, node: Node) -> None:
         predicate, *operands = node.inputs
@@ -352,8 +249,10 @@ class Lowering:
         branch = len(self.instructions)
         self.emit(
             Instruction(
-                Opcode.JUMP_IF_FALSE, arguments=(self.pointer(predicate),),
-                reads=(self.buffer(predicate),), label="cond",
+                Opcode.JUMP_IF_FALSE,
+                arguments=(self.pointer(predicate),),
+                reads=(self.buffer(predicate),),
+                label="cond",
             )
         )
         self._branch(node.attrs["then_graph"], operands, results)
@@ -390,47 +289,19 @@ class Lowering:
             self.constants.append(node.value)
         return self._new_buffer(kind, index, node.type, node.name or node.op.name)
 
-    def _new_buffer(
-        self, kind: BufferKind, index: int, declared: TensorType, label: str
-    ) -> int:
+    def _new_buffer(self, kind: BufferKind, index: int, declared: TensorType, label: str) -> int:
         shape: Shape = declared.dims
         self.buffers.append(
             Buffer(
-                kind, index, declared.element, tuple(self.extents.index(e) for e in shape),
-                self.extents.index(product(shape)), label,
+                kind,
+                index,
+                declared.element,
+                tuple(self.extents.index(e) for e in shape),
+                self.extents.index(product(shape)),
+                label,
             )
         )
         return len(self.buffers) - 1
-
-
-def _has_long_rows(nest: Nest) -> bool:
-    """Tell whether writing over an input is fast.
-
-    At the end of a short row the masked store of one vector overlaps the next row's load, which then
-    has to wait for it.
-    """
-    if len(nest.loops) <= 1:
-        return True
-    extent = nest.loops[nest.vector].extent
-    return isinstance(extent, int) and extent >= 128
-
-
-def _may_report(nest: Nest, kind: str) -> list[Node]:
-    """Return the nodes of a region whose scalar code may report a kind of problem."""
-    return [
-        node
-        for node in nest.region.graph
-        if isinstance(node.op.kind, Elementwise)
-        and kind in node.op.kind.flags(tuple(child.type.element for child in node.inputs))
-    ]
-
-
-def _moves_everywhere(nest: Nest, output: Operand) -> bool:
-    """Tell whether every iteration writes an element of its own, starting with the first."""
-    return output.offset == 0 and all(
-        entry.extent == 1 or stride != 0
-        for entry, stride in zip(nest.loops, output.strides, strict=True)
-    )
 
 
 def _written(node: Node) -> tuple[Node, int]:
@@ -438,33 +309,3 @@ def _written(node: Node) -> tuple[Node, int]:
     if node.op.name == "project":
         return node.inputs[0], node.attrs["index"]
     return node, 0
-
-
-def _kind(node: Node) -> Kind:
-    if node.op.name == "affine_index":
-        return "index"
-    return "extent" if node.op.name == "extent" else "memory"
-
-
-def parallel_extent(nest: Nest, text: str) -> Extent:
-    """Return the extent of the loop that threads may share."""
-    if nest.mode == "scalar":
-        return 1
-    kept = [entry for entry in nest.loops if not entry.reduced]
-    if nest.region.chunk is not None:
-        return floor_divide(nest.loops[0].extent + nest.region.chunk - 1, nest.region.chunk)
-    if not kept:
-        return 1
-    if nest.mode == "leading" and len(kept) == 1:
-        lanes = int(text.split("lanes=")[1].split()[0])
-        return floor_divide(kept[0].extent + lanes - 1, lanes)
-    return kept[0].extent
-
-
-def _weight(nest: Nest) -> int:
-    """Estimate the cost of one element, in units of about 0.03 ns: traffic, simple and costly ops."""
-    costly = sum(node.op.name not in CHEAP for node in nest.order)
-    return 4 * (len(nest.inputs) + len(nest.outputs)) + len(nest.order) + 10 * costly
-
-
-__all__ = ["ExtentRule", "Lowered", "Lowering", "Program", "lower"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from symgraph.compiler.lower_region import lower_region
 from symgraph.compiler.materialise import COPY
 from symgraph.compiler.region import FUSED, Access, Region
 from symgraph.compiler.views import View, row_major
@@ -210,7 +211,7 @@ def _write(
     )
     type_ = TupleType((declared,))
     fused = Node(FUSED, (view.base,), {"region": region, "type": type_}, type_, node.loc)
-    lowering.region(fused, region, (write,), (result,))
+    lower_region(lowering, fused, (write,), (result,))
 
 
 LIBRARY: dict[str, Rule] = {

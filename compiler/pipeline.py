@@ -31,9 +31,7 @@ OPTIONAL = frozenset({"check_finite"})
 """The passes that are run only where the user asks for them."""
 
 
-def run_pipeline(
-    specialised: Graph, options: frozenset[str] = frozenset()
-) -> dict[str, Graph]:
+def run_pipeline(specialised: Graph, options: frozenset[str] = frozenset()) -> dict[str, Graph]:
     """Return the graph after each pass, by name, in order; the last one is ready to lower.
 
     With `SYMGRAPH_DUMP=dir` set, each stage is also written there as text and DOT.

@@ -102,10 +102,10 @@ def specialise(graph: Graph, fed: Mapping[str, Fed] | None = None) -> Specialise
     Raises:
         SymGraphError: of the kind that the type rule of the offending node raises.
     """
-    leaves = {node.name or "": node for node in graph if node.op is PLACEHOLDER}
     types = {
-        name: placeholder_type(node, None if fed is None else fed[name])
-        for name, node in leaves.items()
+        node.name or "": placeholder_type(node, None if fed is None else fed[node.name or ""])
+        for node in (*graph.inputs, *graph)
+        if node.op is PLACEHOLDER
     }
     extents = {} if fed is None else bind_extents(types, fed)
     replaced: dict[str, Extent] = {}
@@ -124,16 +124,19 @@ def specialise(graph: Graph, fed: Mapping[str, Fed] | None = None) -> Specialise
             replaced = {key: _replace_extent(old, new) for key, old in replaced.items()} | new
 
 
-def _retype(
-    graph: Graph, types: Mapping[str, TensorType], replaced: Mapping[str, Extent]
-) -> Graph:
+def _retype(graph: Graph, types: Mapping[str, TensorType], replaced: Mapping[str, Extent]) -> Graph:
+    placeholders: dict[Node, Node] = {}
+
+    def placeholder(node: Node) -> Node:
+        declared = _replace(types[node.name or ""], replaced)
+        if declared != node.type and node not in placeholders:
+            attrs = {"name": node.name, "type": declared}
+            placeholders[node] = Node(node.op, (), attrs, declared, node.loc)
+        return placeholders.get(node, node)
+
     def transform(node: Node, inputs: tuple[Node, ...]) -> Node:
         if node.op is PLACEHOLDER:
-            declared = _replace(types[node.name or ""], replaced)
-            if declared == node.type:
-                return node
-            attrs = {"name": node.name, "type": declared}
-            return Node(node.op, (), attrs, declared, node.loc)
+            return placeholder(node)
         if node.op in (CONSTANT, PARAMETER, ARGUMENT):
             return node
         attrs = map_subgraphs(node, lambda sub: retype_subgraph(sub, inputs[1:]))
@@ -161,7 +164,8 @@ def _retype(
         return sub if same else Graph(inputs, changed.outputs)
 
     memo: dict[tuple[Node, ...], list[Node]] = {}
-    return rebuild(graph, transform)
+    # Inputs are typed also where no output needs them.
+    return Graph(tuple(map(placeholder, graph.inputs)), rebuild(graph, transform).outputs)
 
 
 def _expand_gradient(

@@ -70,8 +70,10 @@ class ViewResolver:
         while node not in self._known and isinstance(node.op.kind, ViewKind):
             chain.append(node)
             node = node.inputs[0]
-        view = self._known[node] if node in self._known else self._known.setdefault(
-            node, _of_base(node)
+        view = (
+            self._known[node]
+            if node in self._known
+            else self._known.setdefault(node, _of_base(node))
         )
         for outer in reversed(chain):
             view = None if view is None else _apply(outer, view)
@@ -101,9 +103,7 @@ def _apply(node: Node, view: View) -> View | None:
             starts, steps = node.attrs["starts"], node.attrs["steps"]
             for start, stride in zip(starts, view.strides, strict=True):
                 offset = offset + start * stride
-            strides = tuple(
-                stride * step for stride, step in zip(view.strides, steps, strict=True)
-            )
+            strides = tuple(stride * step for stride, step in zip(view.strides, steps, strict=True))
             return View(view.base, offset, strides, shape)
         case "reshape":
             if view.contiguous:
@@ -136,9 +136,7 @@ def reshape_strides(old: Shape, strides: Strides, new: Shape) -> Strides | None:
         i_end, j_end = _group(kept, wanted, i, j)
         if product(tuple(e for e, _ in kept[i:i_end])) != product(tuple(wanted[j:j_end])):
             return None
-        if any(
-            kept[k][1] != kept[k + 1][1] * kept[k + 1][0] for k in range(i, i_end - 1)
-        ):
+        if any(kept[k][1] != kept[k + 1][1] * kept[k + 1][0] for k in range(i, i_end - 1)):
             return None
         step = kept[i_end - 1][1]
         found += [step * inner for inner in row_major(tuple(wanted[j:j_end]))]

@@ -101,4 +101,3 @@ def assign_offsets(slots: Sequence[Slot], sizes: Sequence[int]) -> tuple[list[in
         placed.append(index)
         placed.sort(key=lambda i: offsets[i])
     return offsets, total
-

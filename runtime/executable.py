@@ -21,7 +21,7 @@ from symgraph.runtime.executor import (
 from symgraph.runtime.frame import Frame, Shapes
 from symgraph.runtime.jit import get_kernel
 from symgraph.runtime.plan import BufferKind, Plan, Problem
-from symgraph.shared_lock import SharedLock
+from symgraph.shared_lock import SharedLock, run_alone, run_shared
 
 Array = np.ndarray[Any, Any]
 MAX_SHAPES = 8
@@ -31,13 +31,14 @@ MAX_SHAPES = 8
 class FailedCheckError(Exception):
     """Says which of the plan's run-time checks failed; nothing was updated."""
 
-    def __init__(self, problem: Problem) -> None:
-        """Keep the kind of problem and the plan's description."""
+    def __init__(self, problem: Problem, call_index: int) -> None:
+        """Keep the kind of problem, the plan's description, and the number of the call."""
         super().__init__(problem.message)
         self.kind = problem.kind
+        self.call_index = call_index
 
 
-class FeedMismatch(Exception):  # noqa: N818  # a signal to take the slow path, never shown to users
+class FeedMismatch(Exception):  # a signal to take the slow path, never shown to users
     """Says that a feed is not what a frame expects: dtype, rank, layout or extents."""
 
 
@@ -105,6 +106,7 @@ class Executable:
         """Take a free frame for these extents, or bind a new one.
 
         Raises:
+            FeedMismatch: a feed has another rank.
             ExtentMismatchError: extents contradict each other.
         """
         free = self._frames.get(shapes)
@@ -113,6 +115,8 @@ class Executable:
                 return free.pop()
             except IndexError:
                 pass  # another thread was faster
+        if any(len(s) != feed.rank for s, feed in zip(shapes, self.plan.feeds, strict=True)):
+            raise FeedMismatch
         return Frame(
             self.plan, self.slots, self._addresses, self.plan.constants, self._parameters, shapes
         )
@@ -127,23 +131,44 @@ class Executable:
         self._recent = free
 
     def _attempt(self, frame: Frame, feeds: tuple[Array, ...]) -> list[Array] | None:
-        """Run a frame; None if a feed is not what it expects."""
+        """Run a frame and give it back; None if a feed is not what it expects."""
         try:
-            if not self._locks:
-                return self._execute(frame, feeds)
-            held = 0
-            enter = SharedLock.acquire if self._writes else SharedLock.acquire_shared
-            leave = SharedLock.release if self._writes else SharedLock.release_shared
-            try:
-                for lock in self._locks:
-                    enter(lock)
-                    held += 1
-                return self._execute(frame, feeds)
-            finally:
-                for lock in self._locks[:held]:
-                    leave(lock)
+            return self._run_locked(frame, feeds)
         finally:
             self._give_back(frame)
+
+    def _run_locked(self, frame: Frame, feeds: tuple[Array, ...]) -> list[Array] | None:
+        """Run a frame while holding the parameters' locks."""
+        if not self._locks:
+            return self._execute(frame, feeds)
+        run = run_alone if self._writes else run_shared
+        return run(self._locks, self._execute, frame, feeds)
+
+    def profile(self, feeds: tuple[Array, ...], repeats: int) -> Array:
+        """Run the plan a number of times and measure each instruction.
+
+        Args:
+            feeds: dense arrays of the right dtypes and ranks.
+            repeats: how often to run, after one run that is not measured.
+
+        Returns:
+            For each instruction the nanoseconds spent in it and how often it ran.
+
+        Raises:
+            ExtentMismatchError: extents contradict each other.
+            FailedCheckError: an index was out of range.
+        """
+        records = np.zeros((len(self.plan.instructions), 2), np.int64)
+        frame = self.frame_for(_shapes(feeds))
+        try:
+            self._run_locked(frame, feeds)
+            frame.words[at.PROFILE] = records.ctypes.data
+            for _ in range(repeats):
+                self._run_locked(frame, feeds)
+        finally:
+            frame.words[at.PROFILE] = 0
+            self._give_back(frame)
+        return records
 
     def _execute(self, frame: Frame, feeds: tuple[Array, ...]) -> list[Array] | None:
         outputs = [output.array() for output in frame.outputs]
@@ -164,7 +189,8 @@ class Executable:
             return outputs
         if mismatched_feed(result) >= 0:
             return None
-        raise FailedCheckError(self.plan.problems[failed_check(result) - 1])
+        problem = self.plan.problems[failed_check(result) - 1]
+        raise FailedCheckError(problem, int(frame.call_index[0]))
 
 
 def _shapes(feeds: tuple[Array, ...]) -> Shapes:

@@ -156,7 +156,10 @@ class Frame:
     def _feed_rows(self, plan: Plan, shapes: Shapes) -> tuple[Array, Array, Array]:
         """Return the rows against which native code checks feeds and outputs."""
         expected = [
-            *((shape, np.dtype(feed.dtype)) for shape, feed in zip(shapes, plan.feeds, strict=True)),
+            *(
+                (shape, np.dtype(feed.dtype))
+                for shape, feed in zip(shapes, plan.feeds, strict=True)
+            ),
             *((output.shape, output.dtype) for output in self.outputs),
         ]
         dims = np.array([e for shape, _ in expected for e in shape] or [0], np.int64)
@@ -176,7 +179,9 @@ def bind_extents(plan: Plan, shapes: Shapes) -> list[int]:
     """
     values = evaluate_extents(plan.extents, shapes)
     for relation, left, right, message in plan.checks:
-        wrong = values[left] != values[right] if relation == "equal" else values[left] < values[right]
+        wrong = (
+            values[left] != values[right] if relation == "equal" else values[left] < values[right]
+        )
         if wrong:
             raise ExtentMismatchError(
                 message.replace("{left}", str(values[left])).replace("{right}", str(values[right]))
@@ -202,4 +207,3 @@ def _grain(extent: int, work: int) -> int:
 
 def _address(array: Array) -> int:
     return array.ctypes.data
-

@@ -6,8 +6,6 @@ is in neither the memo nor the disk cache, so a warm start never pays for it.
 
 from __future__ import annotations
 
-import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from typing import Any
 
 from symgraph.runtime import cache
 from symgraph.runtime.loader import ObjectFormatError, load_object
+from symgraph.shared_lock import COMPILING
 
 # llvmlite carries no types: an ir.IRBuilder, then three ir.Values (args, lo, hi).
 KernelBuild = Callable[[Any, Any, Any, Any], None]
@@ -81,7 +80,6 @@ class CompiledObject:
     address: int
 
 
-_lock = threading.RLock()
 _addresses: dict[str, int] = {}
 _owners: list[Any] = []
 _totals: dict[str, Any] = {}
@@ -116,7 +114,7 @@ def get_native(key_text: str, produce: Callable[[], CompiledObject]) -> int:
     if address is not None:
         _count(memory_hits=1)
         return address
-    with _lock:
+    with COMPILING:
         address = _addresses.get(key_text)
         if address is None:
             address = _load(key_text)
@@ -138,7 +136,7 @@ def forget() -> None:
 
     Addresses already handed out stay valid.
     """
-    with _lock:
+    with COMPILING:
         _addresses.clear()
 
 
@@ -248,13 +246,6 @@ def _load(key_text: str) -> int | None:
 
 
 def _count(**increments: float) -> None:
-    with _lock:
+    with COMPILING:
         for name, more in increments.items():
             _totals[name] = _totals.get(name, 0) + more
-
-
-# A fork waits for a compilation in progress, so that the child never inherits a half-done one.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
-    )

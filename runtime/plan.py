@@ -131,6 +131,7 @@ class Instruction:
         lines: the user's lines behind it.
         in_place: pairs (written, read) of buffers where the written one may take the read one's
             memory, if nothing reads that afterwards.
+        origin: for explanations, which of the compiler's lists of nodes it computes, -1 for none.
     """
 
     opcode: Opcode
@@ -144,6 +145,7 @@ class Instruction:
     label: str = ""
     lines: tuple[str, ...] = ()
     in_place: tuple[tuple[int, int], ...] = ()
+    origin: int = -1
 
 
 class Problem(NamedTuple):

@@ -54,3 +54,11 @@ class DeviceError(SymGraphError, RuntimeError):
 
 class CheckpointError(SymGraphError, ValueError):
     """Raise when saved weights do not match the parameters they are loaded into."""
+
+
+class DataError(SymGraphError, ValueError):
+    """Raise when a data set cannot be read, or its arrays do not belong together."""
+
+
+class MissingPackageError(SymGraphError, ImportError):
+    """Raise when something needs a package that only an extra of symgraph installs."""

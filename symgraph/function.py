@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import count
 from typing import Any, Literal
 
 import numpy as np
 
-from symgraph.compiler.specialise import Fed, as_symbol, bind_extents, placeholder_type
+from symgraph.compiler.specialise import Fed, bind_extents, placeholder_type
 from symgraph.dims import evaluate, symbols
 from symgraph.errors import BoundsError, DTypeError, FeedError, ShapeError, SymGraphError
-from symgraph.interpret import evaluate as interpret
+from symgraph.feeds import as_array, check_extents, named, wrong_names
 from symgraph.leaves import Parameter
 from symgraph.location import user_location
 from symgraph.node import Graph, Node
+from symgraph.reference import run_reference
 from symgraph.runtime.executable import FailedCheckError, FeedMismatch
 from symgraph.runtime.frame import ExtentMismatchError
-from symgraph.types import TensorType
+from symgraph.shared_lock import COMPILING
 from symgraph.variant import Variant, build_variant
 
 Array = np.ndarray[Any, Any]
@@ -53,13 +55,13 @@ class Function:
         self._mode = mode
         self._variants: list[Variant] = []
         self._latest: Variant | None = None
-        self._calls = 0
+        self._calls = count()
         if closed:
             self._compile(None)
 
     # Calling.
 
-    def __call__(self, *args: Any, **feeds: Any) -> Any:
+    def __call__(self, /, *args: Any, **feeds: Any) -> Any:
         """Run on arrays (or numbers and lists, which become arrays of the declared dtype).
 
         Returns:
@@ -70,13 +72,13 @@ class Function:
             BoundsError: an index or label was out of range; no parameter was changed.
         """
         if args:
-            feeds = self._named(args, feeds)
+            feeds = named(self._names, args, feeds)
         try:
             arrays = tuple([feeds[name] for name in self._names])
         except KeyError:
-            raise self._wrong_names(feeds) from None
+            raise wrong_names(self.inputs, feeds) from None
         if len(feeds) != len(arrays):
-            raise self._wrong_names(feeds)
+            raise wrong_names(self.inputs, feeds)
         variant = self._latest
         if variant is not None and self._mode == "native":
             for array in arrays:
@@ -93,10 +95,8 @@ class Function:
 
     def _call_carefully(self, given: Sequence[Any]) -> Any:
         """Check and convert the feeds, choose or compile the variant, and run it."""
-        arrays = tuple(
-            self._as_array(node, value) for node, value in zip(self.inputs, given, strict=True)
-        )
-        self._check_extents(arrays)
+        arrays = tuple(map(as_array, self.inputs, given))
+        check_extents(self.inputs, arrays)
         if self._mode == "reference":
             return self._restore(self._interpret(arrays))
         variant = self._variant_for(arrays)
@@ -107,70 +107,6 @@ class Function:
         except FailedCheckError as error:
             raise _as_user_error(error) from None
 
-    def _named(self, args: Sequence[Any], feeds: dict[str, Any]) -> dict[str, Any]:
-        if len(args) > len(self._names):
-            raise FeedError(
-                f"{len(args)} positional feeds were given, but there are only "
-                f"{len(self._names)} placeholders: {', '.join(map(repr, self._names))}"
-            )
-        named = dict(zip(self._names, args, strict=False))
-        for name in named.keys() & feeds.keys():
-            raise FeedError(f"placeholder {name!r} was fed twice: by position and by name")
-        return named | feeds
-
-    def _wrong_names(self, feeds: Mapping[str, Any]) -> FeedError:
-        unknown = [name for name in feeds if name not in self._names]
-        missing = [node for node in self.inputs if node.name not in feeds]
-        lines = [f"there is no placeholder {name!r}" for name in unknown]
-        lines += [f"placeholder {n.name!r} was not fed ({n.type}, made at {n.loc})" for n in missing]
-        lines.append(f"this function takes {', '.join(map(repr, self._names)) or 'no feeds'}")
-        return FeedError("; ".join(lines))
-
-    def _as_array(self, node: Node, value: Any) -> Array:
-        declared: TensorType = node.attrs["type"]
-        where = f"({declared}, made at {node.loc})"
-        if isinstance(value, Node):
-            raise FeedError(
-                f"placeholder {node.name!r} {where} is fed arrays, not nodes; got {value!r}"
-            )
-        plain = not isinstance(value, np.ndarray | np.generic)
-        try:
-            array = np.asarray(value, dtype=declared.dtype if plain else None)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise FeedError(f"placeholder {node.name!r} {where} got no array: {error}") from None
-        wanted = declared.dtype or array.dtype.name
-        if array.dtype.name != wanted or array.dtype.name not in _ITEMS:
-            raise FeedError(
-                f"placeholder {node.name!r} {where} got dtype {array.dtype}; "
-                f"convert it with .astype({wanted if wanted in _ITEMS else 'float32'!r})"
-            )
-        if declared.shape is not None and array.ndim != len(declared.shape):
-            raise FeedError(
-                f"placeholder {node.name!r} {where} has {len(declared.shape)} axes, "
-                f"but was fed an array of shape {array.shape}"
-            )
-        return np.require(array, dtype=_ITEMS[array.dtype.name], requirements=("C", "A"))
-
-    def _check_extents(self, arrays: Sequence[Array]) -> None:
-        """Check declared extents against those of the arrays, before anything is compiled."""
-        extents: dict[str, tuple[int, str]] = {}
-        for node, array in zip(self.inputs, arrays, strict=True):
-            for axis, extent in enumerate(node.attrs["type"].shape or ()):
-                actual = array.shape[axis]
-                plain = as_symbol(extent)
-                if plain is not None and not plain.name.startswith("?"):
-                    known, where = extents.setdefault(plain.name, (actual, node.name or ""))
-                    if known != actual:
-                        raise FeedError(
-                            f"placeholder {node.name!r} has extent {actual} along axis {axis}, but "
-                            f"{plain} is {known} in {where!r} (made at {node.loc})"
-                        )
-                elif isinstance(extent, int) and extent != actual:
-                    raise FeedError(
-                        f"placeholder {node.name!r} has extent {actual} along axis {axis}, but "
-                        f"{extent} is declared (made at {node.loc})"
-                    )
-
     # Variants.
 
     def _variant_for(self, arrays: Sequence[Array]) -> Variant:
@@ -178,11 +114,16 @@ class Function:
             name: Fed(array.dtype.name, array.shape)
             for name, array in zip(self._names, arrays, strict=True)
         }
-        for variant in self._variants:
-            if self._applies(variant, fed):
-                self._latest = variant
-                return variant
-        return self._compile(fed)
+        variant = self._known_variant(fed)
+        if variant is None:
+            with COMPILING:
+                # Another thread may have compiled it meanwhile.
+                variant = self._known_variant(fed) or self._compile(fed)
+        self._latest = variant
+        return variant
+
+    def _known_variant(self, fed: Mapping[str, Fed]) -> Variant | None:
+        return next((v for v in tuple(self._variants) if self._applies(v, fed)), None)
 
     def _applies(self, variant: Variant, fed: Mapping[str, Fed]) -> bool:
         types = {}
@@ -206,24 +147,10 @@ class Function:
         return variant
 
     def _interpret(self, arrays: Sequence[Array]) -> list[Array]:
-        """Evaluate with NumPy, then write the updates, all at once."""
-        from symgraph.compiler.specialise import is_open, specialise
-
+        """Evaluate with NumPy."""
         graph = Graph(self.inputs, (*self._outputs, *(node for _, node in self._updates)))
-        if is_open(graph):
-            fed = {
-                name: Fed(array.dtype.name, array.shape)
-                for name, array in zip(self._names, arrays, strict=True)
-            }
-            graph = specialise(graph, fed).graph
-        values = interpret(
-            graph.outputs, dict(zip(self._names, arrays, strict=True)), call_index=self._calls
-        )
-        self._calls += 1
-        count = len(self._outputs)
-        for (parameter, _), value in zip(self._updates, values[count:], strict=True):
-            parameter.value = value
-        return values[:count]
+        feeds = dict(zip(self._names, arrays, strict=True))
+        return run_reference(graph, self._updates, feeds, next(self._calls))
 
     # Looking inside.
 
@@ -257,7 +184,9 @@ class Function:
     def explain(self) -> str:
         """Return what the plan does, line by line: kernels, what was fused, and the user's lines."""
         variant = self._compiled()
-        rows = [f"{len(variant.plan.instructions)} instructions, {len(variant.plan.kernels)} kernels"]
+        rows = [
+            f"{len(variant.plan.instructions)} instructions, {len(variant.plan.kernels)} kernels"
+        ]
         for number, row in enumerate(variant.plan.instructions):
             rows.append(f"{number:4} {row.opcode.name.lower():14} {row.label}")
             rows += [f"{'':20}{line}" for line in row.lines[:8]]
@@ -300,8 +229,6 @@ class Function:
     def __repr__(self) -> str:
         return f"<compiled function of ({', '.join(self._names)}), compiled {self.compile_count}x>"
 
-
-_ITEMS = {name: np.dtype(name) for name in ("bool", "int32", "int64", "float32", "float64")}
 
 _PROBLEMS = {"bounds": BoundsError, "negative_power": DTypeError}
 

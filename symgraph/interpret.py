@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ def evaluate(
     feeds: Mapping[Any, Any] | None = None,
     *,
     call_index: int = 0,
+    observe: Callable[[Node, Any], None] | None = None,
 ) -> list[Array]:
     """Compute nodes with NumPy, one node at a time.
 
@@ -34,6 +35,7 @@ def evaluate(
         feeds: values of placeholders, by node or by name; a value given for any other node (a
             parameter, an intermediate) replaces what it would compute.
         call_index: the number of the call, which random ops depend on.
+        observe: called with each node and its value once that is known, also inside branches.
 
     Returns:
         One array for each output; 0-d results stay arrays.
@@ -45,7 +47,7 @@ def evaluate(
     """
     order = topological(outputs)
     values, extents = _bind(order, feeds or {})
-    run = _Run(extents, call_index)
+    run = _Run(extents, call_index, observe)
     with np.errstate(all="ignore"):
         return [_array(value).copy() for value in run.compute(order, outputs, values)]
 
@@ -121,10 +123,12 @@ class _Run:
     Args:
         extents: what every symbol stands for.
         call_index: the number of the call.
+        observe: is told every value.
     """
 
     extents: Mapping[str, int]
     call_index: int
+    observe: Callable[[Node, Value], None] | None = None
     weak: set[Node] = field(default_factory=set)
 
     def compute(
@@ -138,6 +142,8 @@ class _Run:
         for node in order:
             if node not in values:
                 values[node] = self._node(node, [values[child] for child in node.inputs])
+            if self.observe is not None:
+                self.observe(node, values[node])
             for child in node.inputs:
                 uses[child] -= 1
                 if not uses[child]:

@@ -11,7 +11,7 @@ from symgraph.errors import DTypeError, GraphError, ShapeError
 from symgraph.location import user_location
 from symgraph.node import Node, Operand
 from symgraph.op import NO_GRADIENT, REGISTRY, Attrs, Leaf, Op
-from symgraph.shared_lock import SharedLock
+from symgraph.shared_lock import SharedLock, run_alone, run_shared
 from symgraph.types import DTYPES, TensorType, check_dtype
 
 Array = np.ndarray[Any, Any]
@@ -61,7 +61,7 @@ class Placeholder(Node):
     def __init__(
         self,
         name: str,
-        shape: tuple[int | str | None | Dim, ...] | None = None,
+        shape: tuple[int | str | Dim | None, ...] | None = None,
         dtype: Any = None,
     ) -> None:
         """Make the leaf; nothing is computed or allocated."""
@@ -164,11 +164,7 @@ class Parameter(Node):
     @property
     def value(self) -> Array:
         """Return a copy of the present value; assigning checks shape and dtype first."""
-        self._lock.acquire_shared()
-        try:
-            return self._storage.copy()
-        finally:
-            self._lock.release_shared()
+        return run_shared((self._lock,), self._storage.copy)
 
     @value.setter
     def value(self, new: Any) -> None:
@@ -189,11 +185,7 @@ class Parameter(Node):
                 f"parameter {self.name!r} holds {self._storage.dtype}, the new value "
                 f"{array.dtype}; cast it first (parameter made at {self.loc})"
             )
-        self._lock.acquire()
-        try:
-            np.copyto(self._storage, array, casting="same_kind")
-        finally:
-            self._lock.release()
+        run_alone((self._lock,), np.copyto, self._storage, array, casting="same_kind")
 
     @property
     def storage(self) -> Array:

@@ -108,7 +108,7 @@ class MLP(Sequential):
             if number:
                 steps.append(activation)
             own = generator_of_layer(seed, number)
-            inputs = in_size if number == 0 else int(sizes[number - 1])
+            inputs = in_size if number == 0 else sizes[number - 1]
             steps.append(Linear(size, inputs, bias, dtype, own))
         super().__init__(*steps, name=name)
 

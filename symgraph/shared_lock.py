@@ -1,9 +1,29 @@
-"""A lock that many readers or one writer hold; it survives fork."""
+"""Locks that survive fork and Ctrl-C: one that many readers or one writer hold, and one to compile.
+
+Ctrl-C raises KeyboardInterrupt between any two steps of Python code, also between taking a lock and
+noting that it was taken. Therefore a lock is taken and noted in a single call of a function written in
+C, during which nothing can be raised: `held.extend(filter(acquire, locks))`.
+"""
 
 from __future__ import annotations
 
 import os
 import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from operator import call
+from typing import Any, ParamSpec, TypeVar
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+_Lock = type(threading.Lock())
+_acquire = _Lock.acquire
+_release = _Lock.release
+_exhaust: Callable[[Iterable[Any]], None] = deque[Any](maxlen=0).extend
+
+COMPILING = threading.RLock()
+"""Held while something is compiled. A fork waits for it, so that no child inherits half of it."""
 
 _forks = 0
 
@@ -11,19 +31,25 @@ _forks = 0
 def _count_fork() -> None:
     global _forks
     _forks += 1
+    COMPILING.release()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_count_fork)
+    os.register_at_fork(
+        before=COMPILING.acquire,
+        after_in_parent=COMPILING.release,
+        after_in_child=_count_fork,
+    )
 
 
 class SharedLock:
     """Guards one piece of state: calls that only read it run side by side, an update runs alone.
 
-    In a child of fork every lock is free, whatever other threads of the parent held.
+    In a child of fork every lock is free, whatever other threads of the parent held. Use it through
+    `run_shared` and `run_alone`.
     """
 
-    __slots__ = ("_entry", "_forks", "_readers", "_room")
+    __slots__ = ("_entry", "_forks", "_granted", "_leave", "_readers", "_room")
 
     def __init__(self) -> None:
         """Make a free lock."""
@@ -33,30 +59,85 @@ class SharedLock:
         self._forks = _forks
         self._entry = threading.Lock()
         self._room = threading.Lock()
-        self._readers = 0
+        self._readers: set[object] = set()
+        # Holds the room while the readers do.
+        self._granted: list[Any] = []
+        self._leave = (self._room.release, self._granted.clear)
 
-    def acquire_shared(self) -> None:
-        """Enter as a reader; wait while a writer is inside."""
+    def room(self) -> Any:
+        """Return the plain lock that a writer, or all readers together, hold."""
         if self._forks != _forks:
             self._reset()
+        return self._room
+
+    def enter(self, reader: object) -> None:
+        """Let a reader in; wait while a writer is inside."""
+        room = self.room()
         with self._entry:
-            if self._readers == 0:
-                self._room.acquire()
-            self._readers += 1
+            if not self._granted:
+                self._granted.extend(filter(_acquire, (room,)))
+            self._readers.add(reader)
 
-    def release_shared(self) -> None:
-        """Leave as a reader."""
+    def leave(self, reader: object) -> None:
+        """Let a reader out, if it is inside; the last one frees the room."""
         with self._entry:
-            self._readers -= 1
-            if self._readers == 0:
-                self._room.release()
+            self._readers.discard(reader)
+            if self._granted and not self._readers:
+                _exhaust(map(call, self._leave))
 
-    def acquire(self) -> None:
-        """Enter as the writer; wait until nobody is inside."""
-        if self._forks != _forks:
-            self._reset()
-        self._room.acquire()
 
-    def release(self) -> None:
-        """Leave as the writer."""
-        self._room.release()
+def run_alone(
+    locks: Sequence[SharedLock],
+    work: Callable[Arguments, Result],
+    *args: Arguments.args,
+    **kwargs: Arguments.kwargs,
+) -> Result:
+    """Return `work(...)`, called while nobody else reads or writes what `locks` guard.
+
+    Args:
+        locks: in an order that all callers share, lest two wait for each other.
+        work: what to call.
+        *args: its arguments.
+        **kwargs: its named arguments.
+    """
+    rooms = [lock.room() for lock in locks]
+    held: list[Any] = []
+    releases = map(_release, held)
+    try:
+        held.extend(filter(_acquire, rooms))
+        return work(*args, **kwargs)
+    finally:
+        _exhaust(releases)
+
+
+def run_shared(
+    locks: Sequence[SharedLock],
+    work: Callable[Arguments, Result],
+    *args: Arguments.args,
+    **kwargs: Arguments.kwargs,
+) -> Result:
+    """Return `work(...)`, called while nobody writes what `locks` guard.
+
+    Args:
+        locks: in an order that all callers share, lest two wait for each other.
+        work: what to call.
+        *args: its arguments.
+        **kwargs: its named arguments.
+    """
+    reader = object()
+    try:
+        for lock in locks:
+            lock.enter(reader)
+        return work(*args, **kwargs)
+    finally:
+        try:
+            _leave_all(locks, reader)
+        except BaseException:
+            # Ctrl-C came while leaving; leaving twice does no harm.
+            _leave_all(locks, reader)
+            raise
+
+
+def _leave_all(locks: Sequence[SharedLock], reader: object) -> None:
+    for lock in locks:
+        lock.leave(reader)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,11 +17,30 @@ from symgraph.op import Leaf
 from symgraph.ops.assume import collect_assumptions
 from symgraph.ops.elementwise import cast
 from symgraph.runtime.executable import Executable
-from symgraph.runtime.jit import KernelBuildError
+from symgraph.runtime.jit import KernelBuildError, Statistics, statistics
 from symgraph.runtime.plan import Plan
 from symgraph.types import TensorType
 
 Relation = tuple[str, Extent, Extent, str]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRecord:
+    """What one compilation cost.
+
+    Args:
+        seconds: from the graph to a function that can be called.
+        compiled: kernels that the back end compiled.
+        compile_seconds: the part of `seconds` that it took for them.
+        from_disk: kernels found in the disk cache.
+        from_memory: kernels that this process had already.
+    """
+
+    seconds: float
+    compiled: int
+    compile_seconds: float
+    from_disk: int
+    from_memory: int
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -34,6 +54,10 @@ class Variant:
         stages: the graph after each pass.
         kernels: for each kernel call its label and the nodes it computes.
         feeds: the type of each feed.
+        names: the name of each feed.
+        parameters: the parameters of the plan, in its order.
+        updated: the parameters that a call changes.
+        build: what making it cost.
     """
 
     executable: Executable
@@ -42,6 +66,10 @@ class Variant:
     stages: Mapping[str, Graph]
     kernels: tuple[tuple[str, tuple[Node, ...]], ...]
     feeds: tuple[TensorType, ...]
+    names: tuple[str, ...]
+    parameters: tuple[Parameter, ...]
+    updated: tuple[Parameter, ...]
+    build: BuildRecord
 
 
 def build_variant(
@@ -50,6 +78,7 @@ def build_variant(
     inputs: Sequence[Node],
     fed: Mapping[str, Fed] | None,
     threads: int | None,
+    options: frozenset[str] = frozenset(),
 ) -> Variant:
     """Compile a graph.
 
@@ -59,39 +88,29 @@ def build_variant(
         inputs: the placeholders in call order.
         fed: dtypes and shapes of the feeds where the graph leaves something open.
         threads: how many threads kernels may use; None for all.
+        options: the optional passes to run.
 
     Raises:
         SymGraphError: of the kind that the offending node's type rule raises.
         CompileError: the compiler failed.
     """
+    started, before = time.perf_counter(), statistics()
     specialised = specialise(Graph(tuple(inputs), (*outputs, *(n for _, n in updates))), fed)
-    graph = _checked_updates(specialised.graph, updates)
+    graph = check_updates(specialised.graph, updates)
     relations = _assumptions(graph)
-    stages = run_pipeline(graph)
+    stages = run_pipeline(graph, options)
     feeds = graph.inputs
     sources = _sources(feeds)
-    parameters = _parameters(stages["fuse"], updates)
     program = Program(
         stages["fuse"],
         feeds,
-        parameters,
+        parameters_of(stages["fuse"], updates),
         tuple(parameter for parameter, _ in updates),
         (*_guard_relations(specialised, sources), *relations),
         sources,
     )
     lowered = lower(program)
-    try:
-        executable = Executable(
-            lowered.plan,
-            [parameter.storage for parameter in parameters],
-            [parameter.lock for parameter in parameters],
-            bool(updates),
-            threads,
-        )
-    except KernelBuildError as error:
-        raise CompileError(
-            f"{error}; please report this (the back end's own text is in .details)", error.details
-        ) from error
+    executable = _load(lowered.plan, program, threads)
     return Variant(
         executable,
         lowered.plan,
@@ -99,10 +118,45 @@ def build_variant(
         stages,
         lowered.members,
         tuple(feed.type for feed in feeds),
+        tuple(feed.name or "" for feed in feeds),
+        program.parameters,
+        program.updated,
+        _build_record(started, before),
     )
 
 
-def _checked_updates(graph: Graph, updates: Sequence[tuple[Parameter, Node]]) -> Graph:
+def _load(plan: Plan, program: Program, threads: int | None) -> Executable:
+    """Compile or load the kernels of a plan.
+
+    Raises:
+        CompileError: the back end rejected one.
+    """
+    try:
+        return Executable(
+            plan,
+            [parameter.storage for parameter in program.parameters],
+            [parameter.lock for parameter in program.parameters],
+            bool(program.updated),
+            threads,
+        )
+    except KernelBuildError as error:
+        raise CompileError(
+            f"{error}; please report this (the back end's own text is in .details)", error.details
+        ) from error
+
+
+def _build_record(started: float, before: Statistics) -> BuildRecord:
+    after = statistics()
+    return BuildRecord(
+        seconds=time.perf_counter() - started,
+        compiled=after.compiled - before.compiled,
+        compile_seconds=after.seconds - before.seconds,
+        from_disk=after.disk_hits - before.disk_hits,
+        from_memory=after.memory_hits - before.memory_hits,
+    )
+
+
+def check_updates(graph: Graph, updates: Sequence[tuple[Parameter, Node]]) -> Graph:
     """Return `graph` with each new value in its parameter's dtype.
 
     Raises:
@@ -169,9 +223,7 @@ def _guard_relations(
     ]
 
 
-def _parameters(
-    graph: Graph, updates: Sequence[tuple[Parameter, Node]]
-) -> tuple[Parameter, ...]:
+def parameters_of(graph: Graph, updates: Sequence[tuple[Parameter, Node]]) -> tuple[Parameter, ...]:
     found: dict[Parameter, None] = {}
     stack = [graph]
     while stack:

@@ -77,7 +77,7 @@ def _worst(found, expected, arrays):
 
 def allowed_operands(op, arrays):
     """Return `arrays` without the operands that the op refuses at run time."""
-    if op.name == "power" and arrays[0].dtype.kind == "i":
+    if op.name == "power" and np.result_type(*arrays).kind == "i":
         keep = arrays[1] >= 0
     elif op.name == "check_index":
         keep = (arrays[0] >= 0) & (arrays[0] < arrays[1])

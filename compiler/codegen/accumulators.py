@@ -39,7 +39,9 @@ class Accumulators:
     def add(self, node: Node, value: LLVMValue, mask: LLVMValue | None) -> None:
         """Take one vector of values in; lanes outside `mask` keep their totals."""
         total = self.total(node)
-        new = combine(self._vector, combiner(node), total, as_dtype(self._vector, value, total.dtype))
+        new = combine(
+            self._vector, combiner(node), total, as_dtype(self._vector, value, total.dtype)
+        )
         if mask is not None:
             new = self._vector.select(mask, new, total)
         self._builder.store(new.ir, self._slots[node][0])

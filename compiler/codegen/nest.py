@@ -134,14 +134,14 @@ def build_nest(region: Region, writes: tuple[Access, ...] | None = None) -> Nest
     ]
     outputs = _outputs(region, writes)
     groups = _collapse(region, order, [*inputs, *outputs])
-    loops = tuple(
-        Loop(_extent(region, group), group[0] in region.reduced) for group in groups
-    )
+    loops = tuple(Loop(_extent(region, group), group[0] in region.reduced) for group in groups)
     vector = next((i for i, group in enumerate(groups) if last in group), -1)
     mode: Mode = "scalar"
     if vector >= 0:
-        mode = "elementwise" if not any(loop.reduced for loop in loops) else (
-            "trailing" if loops[vector].reduced else "leading"
+        mode = (
+            "elementwise"
+            if not any(loop.reduced for loop in loops)
+            else ("trailing" if loops[vector].reduced else "leading")
         )
     strided = [
         Operand(o.dtype, o.offset, tuple(o.strides[group[-1]] for group in groups))
@@ -204,10 +204,17 @@ def plan_passes(nest: Nest) -> list[Pass]:
         [stages[node] for node, _ in full] + [stages[n.inputs[0]] for n in reductions], default=0
     )
     passes = [
-        Pass([], {}, [entry for entry in full if stages[entry[0]] == s],
-             [n for n in reductions if stages[n.inputs[0]] == s],
-             [n for n in nest.order if nest.is_kept(n) and stages[n] == s + 1
-              and not isinstance(n.op.kind, Reduce)])
+        Pass(
+            [],
+            {},
+            [entry for entry in full if stages[entry[0]] == s],
+            [n for n in reductions if stages[n.inputs[0]] == s],
+            [
+                n
+                for n in nest.order
+                if nest.is_kept(n) and stages[n] == s + 1 and not isinstance(n.op.kind, Reduce)
+            ],
+        )
         for s in range(count)
     ]
     stored = {node: index for node, index in full}
@@ -250,7 +257,5 @@ def _share_scratch(nest: Nest, passes: list[Pass], s: int, stored: dict[Node, in
                 passes[nest.stages[node]].store.append((node, index))
                 earlier = passes[nest.stages[node]]
                 extra = _needed(nest, earlier, nest.stages[node], stored)
-                earlier.compute = [
-                    n for n in nest.order if n in extra and n not in earlier.reload
-                ]
+                earlier.compute = [n for n in nest.order if n in extra and n not in earlier.reload]
                 break

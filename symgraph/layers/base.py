@@ -75,26 +75,28 @@ class Layer(ABC):
     def named_params(self) -> dict[str, Parameter]:
         """Return the parameters by path, such as `l0/W`; one that is shared comes once.
 
+        Paths begin at this layer, with its name if it has one.
+
         Raises:
             ShapeError: a layer was not called yet and does not know its input size.
             GraphError: two parameters have one path.
         """
+        found: dict[str, Parameter] = {}
+        self._collect(f"{self.name}/" if self.name else "", found, {self})
+        return found
+
+    def _collect(self, prefix: str, found: dict[str, Parameter], seen: set[Any]) -> None:
+        """Put the parameters that are not in `seen` into `found`."""
         self._adopt()
         self.prepare()
-        found: dict[str, Parameter] = {}
-        seen: set[Any] = {self}
         for key, value in _entries(vars(self)):
             if value in seen:
                 continue
             seen.add(value)
-            inner = {key: value}
             if isinstance(value, Layer):
-                inner = {f"{value.name or key}/{k}": p for k, p in value.named_params().items()}
-            for path, parameter in inner.items():
-                if parameter not in seen or parameter is value:
-                    seen.add(parameter)
-                    _insert(found, path, parameter)
-        return found
+                value._collect(f"{prefix}{value.name or key}/", found, seen)
+            else:
+                _insert(found, prefix + key, value)
 
     @property
     def path(self) -> str:

@@ -1,0 +1,188 @@
+"""Lowering of fused regions: one kernel call each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from symgraph.compiler.codegen.nest import CHEAP, Nest, Operand, build_nest
+from symgraph.compiler.codegen.region_kernel import region_source
+from symgraph.compiler.codegen.signature import Kind, Signature
+from symgraph.compiler.region import Access, Region
+from symgraph.dims import Extent, floor_divide, product
+from symgraph.node import Node
+from symgraph.op import Elementwise
+from symgraph.runtime.plan import Argument, Instruction, Opcode, Pointer, StatusAddress
+
+if TYPE_CHECKING:
+    from symgraph.compiler.lower import Lowering
+
+LONG_ROW = 128
+"""Elements from which a row may be written over its input without slowing down."""
+
+
+def lower_region(
+    lowering: Lowering,
+    node: Node,
+    writes: tuple[Access, ...] | None = None,
+    destinations: tuple[int, ...] | None = None,
+) -> None:
+    """Emit the kernel of a fused node.
+
+    Args:
+        lowering: the plan so far.
+        node: the fused node; its inputs are the arrays read.
+        writes: where the outputs go within their buffers; dense by default.
+        destinations: the buffers of the outputs; those of `node` by default.
+    """
+    region: Region = node.attrs["region"]
+    nest = build_nest(region, writes)
+    kinds: tuple[Kind, ...] = tuple(_kind(child) for child in node.inputs)
+    source, signature = region_source(nest, kinds)
+    if destinations is None:
+        destinations = tuple(lowering.place(node, i) for i in range(len(region.graph.outputs)))
+    arguments = _arguments(lowering, node, nest, signature, destinations)
+    read = [c for c, kind in zip(node.inputs, kinds, strict=True) if kind == "memory"]
+    _require_elements(lowering, region)
+    lowering.emit(
+        Instruction(
+            opcode=Opcode.CALL,
+            kernel=lowering.kernel(source),
+            arguments=arguments,
+            reads=tuple(dict.fromkeys(lowering.buffer(child) for child in read)),
+            writes=destinations,
+            extent=lowering.extents.index(parallel_extent(nest, source.key_text)),
+            work=lowering.extents.index(product(region.domain) * _weight(nest)),
+            label=f"{nest.mode} region",
+            in_place=_in_place(lowering, node, nest, kinds, destinations),
+        ),
+        region.members,
+    )
+
+
+def _arguments(
+    lowering: Lowering,
+    node: Node,
+    nest: Nest,
+    signature: Signature,
+    destinations: tuple[int, ...],
+) -> tuple[Argument, ...]:
+    """Return what fills the slots of the kernel's argument block."""
+    operands = (*nest.inputs, *nest.outputs)
+
+    def fill(name: str, which: int, last: int) -> Argument:
+        match name:
+            case "extent":
+                return lowering.number(nest.loops[which].extent)
+            case "chunk":
+                return lowering.number(nest.region.chunk or 0)
+            case "stride":
+                return lowering.number(operands[which].strides[last])
+            case "status":
+                return StatusAddress()
+            case "code":
+                kind = signature.flags[which]
+                return lowering.number(lowering.problem_code(kind, _may_report(nest, kind)))
+        offset = operands[which].offset
+        if which >= len(nest.inputs):
+            place = lowering.extents.index(offset) if offset != 0 else -1
+            return Pointer(destinations[which - len(nest.inputs)], place)
+        child = node.inputs[which]
+        if signature.kinds[which] == "memory":
+            return lowering.pointer(child, offset)
+        return lowering.number(child.attrs["value"] if child.op.name == "extent" else offset)
+
+    return tuple(fill(slot[0], slot[1], slot[-1]) for slot in signature.slots)
+
+
+def _in_place(
+    lowering: Lowering,
+    node: Node,
+    nest: Nest,
+    kinds: tuple[Kind, ...],
+    destinations: tuple[int, ...],
+) -> tuple[tuple[int, int], ...]:
+    """Return (output, input) buffers of which the output may take the input's memory.
+
+    Each element must be read for the last time right before it is written.
+    """
+    if len(nest.passes) != 1 or nest.region.chunk is not None or not _has_long_rows(nest):
+        return ()
+    sources = [
+        lowering.buffer(child)
+        for child, kind in zip(node.inputs, kinds, strict=True)
+        if kind == "memory"
+    ]
+    pairs = []
+    for output, destination in zip(nest.outputs, destinations, strict=True):
+        for child, operand, kind in zip(node.inputs, nest.inputs, kinds, strict=True):
+            if kind != "memory" or sources.count(lowering.buffer(child)) != 1:
+                continue
+            if operand == output and _moves_everywhere(nest, output):
+                pairs.append((destination, lowering.buffer(child)))
+    return tuple(pairs)
+
+
+def _require_elements(lowering: Lowering, region: Region) -> None:
+    """Demand that maxima and minima have something to choose from, at each call."""
+    for node in region.graph:
+        if node.op.name in ("max", "min"):
+            message = f"{node.op.name} of an empty axis has no value (made at {node.loc})"
+            for axis in node.attrs["axis"]:
+                lowering.require("at least", node.inputs[0].type.dims[axis], 1, message)
+
+
+def _has_long_rows(nest: Nest) -> bool:
+    """Tell whether writing over an input is fast.
+
+    At the end of a short row the masked store of one vector overlaps the next row's load, which then
+    has to wait for it.
+    """
+    if len(nest.loops) <= 1:
+        return True
+    extent = nest.loops[nest.vector].extent
+    return isinstance(extent, int) and extent >= LONG_ROW
+
+
+def _may_report(nest: Nest, kind: str) -> list[Node]:
+    """Return the nodes of a region whose scalar code may report a kind of problem."""
+    return [
+        node
+        for node in nest.region.graph
+        if isinstance(node.op.kind, Elementwise)
+        and kind in node.op.kind.flags(tuple(child.type.element for child in node.inputs))
+    ]
+
+
+def _moves_everywhere(nest: Nest, output: Operand) -> bool:
+    """Tell whether every iteration writes an element of its own, starting with the first."""
+    return output.offset == 0 and all(
+        entry.extent == 1 or stride != 0
+        for entry, stride in zip(nest.loops, output.strides, strict=True)
+    )
+
+
+def _kind(node: Node) -> Kind:
+    if node.op.name == "affine_index":
+        return "index"
+    return "extent" if node.op.name == "extent" else "memory"
+
+
+def parallel_extent(nest: Nest, text: str) -> Extent:
+    """Return the extent of the loop that threads may share."""
+    if nest.mode == "scalar":
+        return 1
+    kept = [entry for entry in nest.loops if not entry.reduced]
+    if nest.region.chunk is not None:
+        return floor_divide(nest.loops[0].extent + nest.region.chunk - 1, nest.region.chunk)
+    if not kept:
+        return 1
+    if nest.mode == "leading" and len(kept) == 1:
+        lanes = int(text.split("lanes=")[1].split()[0])
+        return floor_divide(kept[0].extent + lanes - 1, lanes)
+    return kept[0].extent
+
+
+def _weight(nest: Nest) -> int:
+    """Estimate the cost of one element, in units of about 0.03 ns: traffic, simple and costly ops."""
+    costly = sum(node.op.name not in CHEAP for node in nest.order)
+    return 4 * (len(nest.inputs) + len(nest.outputs)) + len(nest.order) + 10 * costly

@@ -1,0 +1,121 @@
+"""Why two kernels that hand over a value are two and not one: the grouping rules, read backwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from symgraph.compiler.grouping import MAX_MEMBERS
+from symgraph.compiler.region import FUSED, Region
+from symgraph.compiler.views import row_major
+from symgraph.dims import product
+from symgraph.inspection.rows import Row
+from symgraph.inspection.text import formula
+from symgraph.op import Reduce
+from symgraph.runtime.plan import Opcode
+from symgraph.types import Shape
+
+
+def producers_of(row: Row, rows: Sequence[Row]) -> list[Row]:
+    """Return the calls that wrote what `row` reads, each the last one before it."""
+    found: dict[int, Row] = {}
+    for buffer in row.instruction.reads:
+        for earlier in reversed(rows[: row.number]):
+            if buffer in earlier.instruction.writes:
+                found.setdefault(earlier.number, earlier)
+                break
+    return [found[number] for number in sorted(found)]
+
+
+def boundary_reason(
+    producer: Row, consumer: Row, producers: Sequence[Row], names: dict[str, str]
+) -> str:
+    """Return why `consumer`, which reads what `producer` writes, is a kernel of its own.
+
+    Args:
+        producer: the earlier call.
+        consumer: the later one.
+        producers: all calls that `consumer` reads from.
+        names: what open extents are called.
+    """
+    for row in (producer, consumer):
+        if row.instruction.opcode is not Opcode.CALL:
+            return "a branch is entered or left between them"
+        if row.node is None:
+            return "a parameter is overwritten only after everything else has succeeded"
+        if row.node.op is not FUSED:
+            return f"{row.title} has a kernel of its own"
+    first, second = producer.region, consumer.region
+    assert first is not None and second is not None, "both are fused regions"
+    return _between_regions(producer, consumer, first, second, producers, names)
+
+
+def _between_regions(
+    producer: Row,
+    consumer: Row,
+    first: Region,
+    second: Region,
+    producers: Sequence[Row],
+    names: dict[str, str],
+) -> str:
+    if first.chunk is not None and set(second.members) <= set(first.members):
+        return "it adds up partial results, so it waits until every chunk has given its own"
+    if _whole(first):
+        return f"it needs the finished result over all of {_loops(first.domain, names)}"
+    if not _read_in_place(producer, consumer):
+        return "it reads the values at other positions than they are computed at"
+    if first.domain != second.domain:
+        return (
+            f"it loops over {_loops(second.domain, names)}, "
+            f"the other over {_loops(first.domain, names)}"
+        )
+    if first.reduced and second.reduced and first.reduced != second.reduced:
+        return (
+            f"it reduces along {_axes(second.reduced)}, the other along {_axes(first.reduced)}"
+        )
+    later = [row.number for row in producers if row.number > producer.number]
+    if later:
+        return f"it also reads #{later[-1]}, which runs after the other"
+    if len(first.members) + len(second.members) > MAX_MEMBERS:
+        return f"together they would exceed {MAX_MEMBERS} ops, the most that one kernel holds"
+    return "the other's level was closed when its turn came"
+
+
+def _whole(region: Region) -> bool:
+    """Tell whether all loops are reduced, so that one element is left."""
+    return bool(region.reduced) and all(
+        extent == 1 or axis in region.reduced for axis, extent in enumerate(region.domain)
+    )
+
+
+def _read_in_place(producer: Row, consumer: Row) -> bool:
+    """Tell whether each iteration reads what the same iteration of the producer wrote."""
+    region = consumer.region
+    assert consumer.node is not None and region is not None, "a fused region"
+    for base, access in zip(consumer.node.inputs, region.reads, strict=True):
+        source = base.inputs[0] if base.op.name == "project" else base
+        if source is not producer.node or _is_reduction(base, producer):
+            continue
+        strides = tuple(
+            0 if extent == 1 else stride
+            for extent, stride in zip(region.domain, row_major(region.domain), strict=True)
+        )
+        same_size = product(base.type.dims) == product(region.domain)
+        if access.offset != 0 or (same_size and access.strides != strides):
+            return False
+    return True
+
+
+def _is_reduction(base: object, producer: Row) -> bool:
+    region = producer.region
+    index = getattr(base, "attrs", {}).get("index")
+    if region is None or index is None:
+        return False
+    return isinstance(region.graph.outputs[index].op.kind, Reduce)
+
+
+def _loops(domain: Shape, names: dict[str, str]) -> str:
+    return " x ".join(formula(extent, names) for extent in domain) or "one element"
+
+
+def _axes(axes: tuple[int, ...]) -> str:
+    return f"axis {axes[0]}" if len(axes) == 1 else f"axes {', '.join(map(str, axes))}"

@@ -1,0 +1,72 @@
+"""`mode="reference"`: calls of a function that NumPy computes, node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from symgraph.compiler.specialise import Fed, is_open, specialise
+from symgraph.interpret import evaluate
+from symgraph.leaves import Parameter
+from symgraph.node import Graph, Node
+from symgraph.shared_lock import run_alone, run_shared
+from symgraph.variant import check_updates, parameters_of
+
+Array = np.ndarray[Any, Any]
+Updates = Sequence[tuple[Parameter, Node]]
+
+
+def run_reference(
+    graph: Graph, updates: Updates, feeds: Mapping[str, Array], call_index: int
+) -> list[Array]:
+    """Evaluate a graph with NumPy, then write the updates, all or none.
+
+    Args:
+        graph: the placeholders; the user's outputs, and after them the new values of `updates`.
+        updates: the parameters to write.
+        feeds: an array for each placeholder.
+        call_index: the number of the call.
+
+    Returns:
+        The user's outputs.
+
+    Raises:
+        SymGraphError: of the kind that the offending node raises; no parameter was changed.
+    """
+    if is_open(graph):
+        shapes = {name: Fed(array.dtype.name, array.shape) for name, array in feeds.items()}
+        graph = specialise(graph, shapes).graph
+    graph = check_updates(graph, updates)
+    parameters = parameters_of(graph, updates)
+    locks = sorted((parameter.lock for parameter in parameters), key=id)
+    run: Callable[..., list[Array]] = run_alone if updates else run_shared
+    return run(locks, _evaluate, graph, parameters, updates, feeds, call_index)
+
+
+def _evaluate(
+    graph: Graph,
+    parameters: Sequence[Parameter],
+    updates: Updates,
+    feeds: Mapping[str, Array],
+    call_index: int,
+) -> list[Array]:
+    # Parameters are given, for reading `.value` would wait for the locks that are held.
+    given = {parameter: parameter.storage for parameter in parameters}
+    values = evaluate(graph.outputs, {**feeds, **given}, call_index=call_index)
+    count = len(values) - len(updates)
+    targets = [parameter.storage for parameter, _ in updates]
+    _overwrite(targets, values[count:])
+    return values[:count]
+
+
+def _overwrite(targets: Sequence[Array], values: Sequence[Array]) -> None:
+    before = [target.copy() for target in targets]
+    try:
+        for target, value in zip(targets, values, strict=True):
+            np.copyto(target, value)
+    except BaseException:
+        for target, value in zip(targets, before, strict=True):
+            np.copyto(target, value)
+        raise
