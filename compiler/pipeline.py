@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
+
 
 from symgraph.compiler.expand import expand
 from symgraph.compiler.fuse import fuse
@@ -60,6 +60,8 @@ def dump_stages(stages: dict[str, Graph]) -> None:
     folder = os.environ.get("SYMGRAPH_DUMP")
     if not folder:
         return
+    from pathlib import Path
+
     from symgraph.pictures.graphviz import to_dot
     from symgraph.printer import format_graph
 

@@ -146,7 +146,7 @@ class Frame:
             for argument in row.arguments:
                 words.append(fill(argument))
             extent = values[row.extent] if row.opcode is Opcode.CALL else 0
-            grain = _grain(extent, values[row.work]) if row.opcode is Opcode.CALL else 0
+            grain = grain_of(extent, values[row.work]) if row.opcode is Opcode.CALL else 0
             kernel = addresses[row.kernel] if row.kernel >= 0 else 0
             rows.append((int(row.opcode), kernel, block, extent, grain, row.target, 0, 0))
         arguments[: len(words)] = words
@@ -195,7 +195,7 @@ def slot_bytes(plan: Plan, slot: Slot, values: Sequence[int]) -> int:
     return max(ITEM_BYTES[buffer.dtype] * values[buffer.size] for buffer in buffers)
 
 
-def _grain(extent: int, work: int) -> int:
+def grain_of(extent: int, work: int) -> int:
     """Return the chunk of a parallel loop, 0 where one thread is faster."""
     if extent <= 1 or work < 2 * GRAIN_WORK:
         return 0

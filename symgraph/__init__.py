@@ -12,9 +12,9 @@ plans, `symgraph.runtime` runs plans. Importing it loads NumPy and nothing heavi
 
 from __future__ import annotations
 
-from symgraph import data as data
-from symgraph import layers as layers
-from symgraph import models as models
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from symgraph import nn as nn
 from symgraph import optim as optim
 from symgraph import random as random
@@ -32,8 +32,38 @@ from symgraph.leaves import Parameter as Parameter
 from symgraph.leaves import Placeholder as Placeholder
 from symgraph.node import Node as Node
 from symgraph.ops.public import *  # noqa: F403  # NumPy's names, listed in `public`
-from symgraph.pictures.graphviz import to_dot as to_dot
-from symgraph.pictures.graphviz import to_networkx as to_networkx
-from symgraph.pictures.html import to_html as to_html
+
+if TYPE_CHECKING:
+    from symgraph import data as data
+    from symgraph import layers as layers
+    from symgraph import models as models
+    from symgraph.pictures.graphviz import to_dot as to_dot
+    from symgraph.pictures.graphviz import to_networkx as to_networkx
+    from symgraph.pictures.html import to_html as to_html
 
 __version__ = "0.1.0"
+
+# What a program that only builds and runs a graph never touches is loaded when it is named.
+_LATER = {
+    "data": "symgraph.data",
+    "layers": "symgraph.layers",
+    "models": "symgraph.models",
+    "to_dot": "symgraph.pictures.graphviz",
+    "to_networkx": "symgraph.pictures.graphviz",
+    "to_html": "symgraph.pictures.html",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a part of the package when it is first used."""
+    if name not in _LATER:
+        raise AttributeError(f"module 'symgraph' has no attribute {name!r}")
+    module = import_module(_LATER[name])
+    found = module if _LATER[name] == f"symgraph.{name}" else getattr(module, name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """List the names that are loaded later too."""
+    return sorted({*globals(), *_LATER})
