@@ -6,6 +6,7 @@ others are computed before it and copied after it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from symgraph.compiler.lower_region import lower_region
@@ -14,7 +15,7 @@ from symgraph.compiler.region import FUSED, Access, Region
 from symgraph.compiler.views import row_major
 from symgraph.leaves import ARGUMENT
 from symgraph.node import Graph, Node
-from symgraph.runtime.plan import Buffer, BufferKind, Instruction, Opcode, StatusAddress
+from symgraph.runtime.plan import Buffer, BufferKind, Instruction, Opcode, Pointer, StatusAddress
 from symgraph.types import TensorType, TupleType
 
 if TYPE_CHECKING:
@@ -100,11 +101,9 @@ def _inside_branches(rows: list[Instruction]) -> set[int]:
 
 
 def _renamed(row: Instruction, renamed: dict[int, int]) -> Instruction:
-    from dataclasses import replace
-
     arguments = tuple(
         argument._replace(buffer=renamed.get(argument.buffer, argument.buffer))
-        if hasattr(argument, "buffer")
+        if isinstance(argument, Pointer)
         else argument
         for argument in row.arguments
     )

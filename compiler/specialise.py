@@ -163,21 +163,23 @@ def _retype(graph: Graph, types: Mapping[str, TensorType], replaced: Mapping[str
         same = same and all(a is b for a, b in zip(inputs, sub.inputs, strict=True))
         return sub if same else Graph(inputs, changed.outputs)
 
-    memo: dict[tuple[Node, ...], list[Node]] = {}
+    memo: dict[tuple[int, ...], list[Node]] = {}
     # Inputs are typed also where no output needs them.
     return Graph(tuple(map(placeholder, graph.inputs)), rebuild(graph, transform).outputs)
 
 
 def _expand_gradient(
-    node: Node, inputs: tuple[Node, ...], memo: dict[tuple[Node, ...], list[Node]]
+    node: Node, inputs: tuple[Node, ...], memo: dict[tuple[int, ...], list[Node]]
 ) -> Node:
     from symgraph.compiler.autodiff import gradients_of
 
     if any(not _known(child) for child in inputs):
         return with_inputs(node, inputs)
-    if inputs not in memo:
-        memo[inputs] = gradients_of(inputs[0], inputs[1:], node.attrs["allow_unused"])
-    return memo[inputs][node.attrs["index"]]
+    key = tuple(map(id, inputs))
+    if key not in memo:
+        memo[key] = gradients_of(inputs[0], inputs[1:], node.attrs["allow_unused"])
+    index: int = node.attrs["index"]
+    return memo[key][index]
 
 
 def _first_undecided(graph: Graph) -> tuple[Node, Compound] | None:

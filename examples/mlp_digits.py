@@ -104,7 +104,8 @@ def draw(history: History, path: Path) -> None:
     left.set(yscale="log", ylabel="softmax cross-entropy", title="Loss")
     left.legend(loc="lower left")
     final = history.held_out[-1][1]
-    right.set(ylabel="correctly read digits", ylim=(min(0.9, final - 0.05), 1.003), title="Accuracy")
+    right.set(ylabel="correctly read digits", title="Accuracy")
+    right.set_ylim(min(0.9, final - 0.05), 1.003)
     right.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     right.axhline(0.97, color="0.4", linestyle=":", label="97 %")
     right.annotate(
@@ -139,7 +140,7 @@ def main(arguments: list[str] | None = None) -> float:
     draw(history, OUTPUT)
 
     count, accuracy = len(history.step_loss), history.held_out[-1][1]
-    print(f"built and compiled   {compiled - started:6.2f} s  (loss, gradients, Adam: one function)")
+    print(f"built and compiled   {compiled - started:6.2f} s  (loss, gradients and Adam in one)")
     print(f"trained              {trained - compiled:6.2f} s  ({count} steps of {options.batch})")
     print(f"compilations         {step.compile_count:6d}    (the last batch is shorter)")
     print(f"held-out accuracy    {accuracy:6.2%}    ({len(t_test)} digits)")

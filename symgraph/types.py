@@ -89,7 +89,7 @@ def check_dtype(dtype: object) -> str:
         DTypeError: it is not one of the five supported dtypes.
     """
     try:
-        name = np.dtype(dtype).name  # type: ignore[call-overload]  # any user object is tried
+        name = str(np.dtype(dtype).name)  # type: ignore[call-overload]  # any user object is tried
     except TypeError:
         name = str(dtype)
     if name not in DTYPES:

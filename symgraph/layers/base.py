@@ -22,9 +22,9 @@ class _Scope(NamedTuple):
 class Layer(ABC):
     """Builds a node from nodes, with parameters of its own.
 
-    A layer is a class with a method `forward`. Parameters and other layers that are assigned to its
-    attributes, also in lists and tuples, belong to it: `params` finds them in the order in which they
-    were assigned, and names them by the path of attributes that leads there.
+    A layer is a class with a method `forward`. Parameters and other layers that are assigned to
+    its attributes, also in lists and tuples, belong to it: `params` finds them in the order in
+    which they were assigned, and names them by the path of attributes that leads there.
 
     Attributes:
         name: takes the place of the attribute's name in that path, if it is not None.

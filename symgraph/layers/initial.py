@@ -10,6 +10,7 @@ from symgraph.errors import GraphError
 from symgraph.location import user_location
 from symgraph.ops.streams import stream_key
 
+Array = np.ndarray[Any, Any]
 Seed = int | np.random.Generator | np.random.RandomState | None
 Generator = np.random.Generator | np.random.RandomState
 
@@ -36,12 +37,11 @@ def generator(seed: Seed, *parts: int) -> Generator:
     )
 
 
-def scaled_normal(
-    source: Generator, shape: tuple[int, int], dtype: str
-) -> np.ndarray[Any, Any]:
+def scaled_normal(source: Generator, shape: tuple[int, int], dtype: str) -> Array:
     """Draw weights (inputs, outputs) that keep the variance of what they are multiplied with.
 
     They are drawn in float64 whatever `dtype` is, so that both dtypes start from one point.
     """
-    numbers = source.standard_normal(shape).astype(dtype)
-    return numbers * numbers.dtype.type(np.sqrt(1.0 / shape[0]))
+    numbers: Array = source.standard_normal(shape).astype(dtype)
+    numbers *= numbers.dtype.type(np.sqrt(1.0 / shape[0]))
+    return numbers

@@ -57,7 +57,7 @@ class Linear(Layer):
         *,
         name: str | None = None,
     ) -> None:
-        """Check the arguments; parameters are made when the input size is known and one is asked for."""
+        """Check the arguments; parameters are made when one is asked for."""
         self.out_size = _size("out_size", out_size)
         self.in_size = None if in_size is None else _size("in_size", in_size)
         self.bias = bool(bias)

@@ -2,8 +2,8 @@
 
     >>> step = compile(loss, updates=Adam(1e-3).updates(loss, params))
 
-An optimiser holds the state that its rule needs (velocities, moments) as parameters of its own, which
-the same step updates. Nothing here runs at call time.
+An optimiser holds the state that its rule needs (velocities, moments) as parameters of its own,
+which the same step updates. Nothing here runs at call time.
 """
 
 from __future__ import annotations

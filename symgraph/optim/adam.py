@@ -14,12 +14,12 @@ from symgraph.optim.base import Optimizer, Rate, number_checked
 class Adam(Optimizer):
     """Steps along the mean of gradients, scaled by the root of the mean of their squares.
 
-    m <- m + (1 - beta1) (g - m), v <- v + (1 - beta2) (g^2 - v), then w <- w - r m / (sqrt(v) + eps)
-    with r = lr sqrt(1 - beta2^t) / (1 - beta1^t). This is the form that the end of the paper's
-    section 2 gives, in which the correction of the bias is in the rate; `eps` is added to the
-    uncorrected root, unlike in PyTorch.
+    m <- m + (1 - beta1) (g - m) and v <- v + (1 - beta2) (g^2 - v), then
+    w <- w - r m / (sqrt(v) + eps) with r = lr sqrt(1 - beta2^t) / (1 - beta1^t). This is the form
+    that the end of the paper's section 2 gives, in which the correction of the bias is in the rate;
+    `eps` is added to the uncorrected root, unlike in PyTorch.
 
-    The step counter t is one for the optimiser, so make one optimiser for each function that trains.
+    The optimiser has one step counter t: make one optimiser for each function that trains.
 
     Args:
         lr: the learning rate; see `Optimizer`.
