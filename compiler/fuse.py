@@ -1,8 +1,9 @@
 """Fusion: decides which ops run in one kernel, and rewrites the graph into fused regions.
 
-A region is a set of elementwise ops and reductions over one domain of loops. Every kernel has a level, one more than
-the highest level it reads from; an op joins a region of level L only if all it reads from outside lies below L, so no
-cycle can arise. Greedy, in topological order, linear in the size of the graph.
+A region is a set of elementwise ops and reductions over one domain of loops. Every kernel has a
+level, one more than the highest level it reads from; an op joins a region of level L only if all it
+reads from outside lies below L, so no cycle can arise. Greedy, in topological order, linear in the
+size of the graph.
 """
 
 from __future__ import annotations
@@ -207,7 +208,7 @@ def _is_plain(node: Node) -> bool:
 
 
 def _chunks(group: Group, region: Region) -> tuple[Extent, Extent | None]:
-    """Return the outermost loop's extent and, if all is reduced to one element, the rows of a chunk.
+    """Return the outermost loop's extent and the rows of a chunk, None where nothing is cut.
 
     Small static reductions are not cut.
     """

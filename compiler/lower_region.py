@@ -134,8 +134,8 @@ def _require_elements(lowering: Lowering, region: Region) -> None:
 def _has_long_rows(nest: Nest) -> bool:
     """Tell whether writing over an input is fast.
 
-    At the end of a short row the masked store of one vector overlaps the next row's load, which then
-    has to wait for it.
+    At the end of a short row the masked store of one vector overlaps the next row's load, which
+    then has to wait for it.
     """
     if len(nest.loops) <= 1:
         return True
@@ -183,6 +183,6 @@ def parallel_extent(nest: Nest, text: str) -> Extent:
 
 
 def _weight(nest: Nest) -> int:
-    """Estimate the cost of one element, in units of about 0.03 ns: traffic, simple and costly ops."""
+    """Estimate the cost of one element, in units of about 0.03 ns: traffic and arithmetic."""
     costly = sum(node.op.name not in CHEAP for node in nest.order)
     return 4 * (len(nest.inputs) + len(nest.outputs)) + len(nest.order) + 10 * costly

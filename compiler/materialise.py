@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from symgraph.compiler.rewrite import rebuild, with_inputs
 from symgraph.compiler.views import View, ViewResolver
@@ -72,9 +73,7 @@ def is_matrix_stack(view: View) -> bool:
         return False
     shape, strides = view.shape[:-2], view.strides[:-2]
     axes = [(e, s) for e, s in zip(shape, strides, strict=True) if e != 1]
-    return all(
-        outer[1] == inner[1] * inner[0] for outer, inner in zip(axes, axes[1:], strict=False)
-    )
+    return all(outer[1] == inner[1] * inner[0] for outer, inner in pairwise(axes))
 
 
 _READABLE: dict[str, Callable[[View], bool]] = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-
 from symgraph.compiler.expand import expand
 from symgraph.compiler.fuse import fuse
 from symgraph.compiler.passes.cse import cse

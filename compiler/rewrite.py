@@ -47,7 +47,7 @@ def rebuild(graph: Graph, transform: Transform) -> Graph:
 
 
 def map_subgraphs(node: Node, change: Callable[[Graph], Graph]) -> Mapping[str, Any]:
-    """Return the attrs of `node` with every sub-graph in them changed; the same object if none is."""
+    """Return the attrs of `node` with every sub-graph changed; the same object if there is none."""
     if not any(isinstance(value, Graph) for value in node.attrs.values()):
         return node.attrs
     return {

@@ -1,7 +1,8 @@
 """Specialisation: gives every open rank, dtype and broadcast of a graph its concrete form.
 
-Extents stay symbolic. Where two symbolic extents meet in a broadcast, the call's real extents decide
-whether they are equal or one of them is 1; the decision becomes a guard of the compiled variant.
+Extents stay symbolic. Where two symbolic extents meet in a broadcast, the call's real extents
+decide whether they are equal or one of them is 1; the decision becomes a guard of the compiled
+variant.
 """
 
 from __future__ import annotations

@@ -75,9 +75,9 @@ def _in_branch(plan: Plan, number: int) -> bool:
 def assign_offsets(slots: Sequence[Slot], sizes: Sequence[int]) -> tuple[list[int], int]:
     """Return the byte offset of each slot and the size of the arena.
 
-    Slots are placed in order of size, the largest first, each at the lowest place that is free for its
-    whole lifetime (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference",
-    2020: greedy by size).
+    Slots are placed in order of size, the largest first, each at the lowest place that is free for
+    its whole lifetime (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net
+    Inference", 2020: greedy by size).
 
     Args:
         slots: lifetimes.

@@ -1,7 +1,7 @@
 """The plan: the runtime's instruction set, and all that a compiled function needs to run.
 
-A plan is data: extents as small rules over the extents of the feeds, buffers, constants, kernels, and
-a flat table of instructions. Binding it to real extents fills in numbers and changes no code.
+A plan is data: extents as small rules over the extents of the feeds, buffers, constants, kernels,
+and a flat table of instructions. Binding it to real extents fills in numbers and changes no code.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Memory for large outputs, used again once the caller has let go of the arrays that lay in it.
 
-A fresh block of memory costs a page fault for every 4 KB that a kernel writes, which for simple kernels takes longer
-than the arithmetic. A block is free again when nothing but its `OutputMemory` refers to it: an output
-array, and every view of it, holds a reference to its block.
+A fresh block of memory costs a page fault for every 4 KB that a kernel writes, which for simple
+kernels takes longer than the arithmetic. A block is free again when nothing but its `OutputMemory`
+refers to it: an output array, and every view of it, holds a reference to its block.
 """
 
 from __future__ import annotations

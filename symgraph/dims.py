@@ -1,7 +1,7 @@
 """Symbolic extents: integer polynomials over named dims, kept in a canonical form.
 
-An extent is a Python int or a `Dim`. Equal extents compare equal by structure, so `N * 784` computed
-in two ways is one key. Symbols stand for extents, hence are never negative.
+An extent is a Python int or a `Dim`. Equal extents compare equal by structure, so `N * 784`
+computed in two ways is one key. Symbols stand for extents, hence are never negative.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
+from operator import attrgetter
 from typing import Union
 
 Extent = Union[int, "Dim"]
@@ -35,6 +36,11 @@ class Symbol:
     def symbols(self) -> Iterator[str]:
         """Yield the names inside."""
         yield self.name
+
+    @property
+    def key(self) -> str:
+        """Return a text that no other atom has; polynomials are sorted by it."""
+        return self.name
 
     def __str__(self) -> str:
         return "?" if self.name.startswith("?") else self.name
@@ -66,6 +72,11 @@ class Compound:
         yield from symbols(self.left)
         yield from symbols(self.right)
 
+    @property
+    def key(self) -> str:
+        """Return a text that no other atom has; polynomials are sorted by it."""
+        return f"{self.kind}({_key(self.left)}, {_key(self.right)})"
+
     def __str__(self) -> str:
         if self.kind == "floordiv":
             return f"({self.left})//{self.right}"
@@ -73,6 +84,15 @@ class Compound:
 
 
 Atom = Symbol | Compound
+
+
+def _key(extent: Extent) -> str:
+    """Return a text that only equal extents share; what is printed shows all open dims as `?`."""
+    return " + ".join(f"{value}*{_monomial_key(monomial)}" for monomial, value in _terms(extent))
+
+
+def _monomial_key(monomial: Monomial) -> str:
+    return "*".join(atom.key for atom in monomial)
 
 
 @dataclass(frozen=True)
@@ -103,7 +123,7 @@ class Dim:
             return NotImplemented
         return _polynomial(
             [
-                (tuple(sorted(left + right, key=str)), a * b)
+                (tuple(sorted(left + right, key=attrgetter("key"))), a * b)
                 for left, a in _terms(self)
                 for right, b in _terms(other)
             ]
@@ -148,12 +168,17 @@ def _polynomial(terms: list[tuple[Monomial, int]]) -> Extent:
         return 0
     if len(kept) == 1 and not kept[0][0]:
         return kept[0][1]
-    kept.sort(key=lambda entry: (-len(entry[0]), str(entry[0])))
+    kept.sort(key=lambda entry: (-len(entry[0]), _monomial_key(entry[0])))
     return Dim(tuple(kept))
 
 
 def _atom(atom: Atom) -> Dim:
     return Dim((((atom,), 1),))
+
+
+def _symmetric(kind: str, left: Extent, right: Extent) -> Dim:
+    """Return an atom whose operands may be swapped, with its operands in one fixed order."""
+    return _atom(Compound(kind, *sorted((left, right), key=_key)))
 
 
 def symbol(name: str) -> Dim:
@@ -179,7 +204,7 @@ def maximum(left: Extent, right: Extent) -> Extent:
         return left
     if never_negative(right - left):
         return right
-    return _atom(Compound("max", left, right))
+    return _symmetric("max", left, right)
 
 
 def minimum(left: Extent, right: Extent) -> Extent:
@@ -227,14 +252,14 @@ def broadcast(left: Extent, right: Extent) -> Extent | None:
         return right
     if isinstance(left, int) and isinstance(right, int):
         return None
-    return _atom(Compound("broadcast", left, right))
+    return _symmetric("broadcast", left, right)
 
 
 _COMBINE: dict[str, Callable[[Extent, Extent], Extent]] = {
     "floordiv": floor_divide,
     "max": maximum,
     "broadcast": lambda left, right: (
-        _atom(Compound("broadcast", left, right))
+        _symmetric("broadcast", left, right)
         if (extent := broadcast(left, right)) is None
         else extent
     ),

@@ -1,7 +1,7 @@
 """Every error that symgraph raises on purpose, as one tree.
 
-Messages say what is wrong, the operands with their symbolic shapes, the user's `file:line` where the
-node was made, and what would fix it.
+Messages say what is wrong, the operands with their symbolic shapes, the user's `file:line` where
+the node was made, and what would fix it.
 """
 
 from __future__ import annotations

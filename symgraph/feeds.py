@@ -17,9 +17,7 @@ Array = np.ndarray[Any, Any]
 _ITEMS = {name: np.dtype(name) for name in DTYPES}
 
 
-def named(
-    names: Sequence[str], args: Sequence[Any], feeds: Mapping[str, Any]
-) -> dict[str, Any]:
+def named(names: Sequence[str], args: Sequence[Any], feeds: Mapping[str, Any]) -> dict[str, Any]:
     """Return all feeds by name.
 
     Args:
@@ -59,8 +57,8 @@ def _listed(names: Sequence[str]) -> str:
 def as_array(node: Node, value: Any) -> Array:
     """Return what is fed to a placeholder as a dense array of its dtype and rank.
 
-    Numbers and lists are converted to the declared dtype if no information is lost; arrays must have
-    it already.
+    Numbers and lists are converted to the declared dtype if no information is lost; arrays must
+    have it already.
 
     Raises:
         FeedError: it is no array, or has another dtype or rank.

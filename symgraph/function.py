@@ -68,8 +68,8 @@ class Function:
             Fresh arrays, nested as the outputs given to `compile`; 0-d results stay arrays.
 
         Raises:
-            FeedError: a feed is unknown, missing, or has a wrong rank, dtype or extent; nothing ran.
-            BoundsError: an index or label was out of range; no parameter was changed.
+            FeedError: a feed is unknown, missing, or has a wrong rank, dtype or extent; nothing
+            ran. BoundsError: an index or label was out of range; no parameter was changed.
         """
         if args:
             feeds = named(self._names, args, feeds)

@@ -14,7 +14,7 @@ _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 class SourceLoc(NamedTuple):
-    """A file and a line; `derived` says how the node came about when nobody wrote it (a gradient)."""
+    """A file and a line; `derived` says how a node that nobody wrote came about (a gradient)."""
 
     file: str
     line: int

@@ -1,8 +1,8 @@
 """Locks that survive fork and Ctrl-C: one that many readers or one writer hold, and one to compile.
 
 Ctrl-C raises KeyboardInterrupt between any two steps of Python code, also between taking a lock and
-noting that it was taken. Therefore a lock is taken and noted in a single call of a function written in
-C, during which nothing can be raised: `held.extend(filter(acquire, locks))`.
+noting that it was taken. Therefore a lock is taken and noted in a single call of a function written
+in C, during which nothing can be raised: `held.extend(filter(acquire, locks))`.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ class Operands:
         i: ir.Value | None,
         mask: LLVMValue | None,
     ) -> LLVMValue:
-        """Load elements that lie a stride apart; lanes that do not exist repeat the last element."""
+        """Load elements a stride apart; lanes that do not exist repeat the last element."""
         from llvmlite import ir
 
         dtype = self._operands[operand].dtype

@@ -80,8 +80,8 @@ class Memory:
         parts = ("arena", "parameters", "constants", "feeds", "outputs", "total")
         sums = table(
             ("memory", "bytes", ""),
-            [(part, f"{getattr(self, part):,}", scaled(getattr(self, part), "B")) for part in parts],
-            left=(0,),
+            [(part, f"{getattr(self, part):,}", scaled(getattr(self, part), "B")) for part in
+            parts], left=(0,),
         )
         if not self.arrays:
             return sums
