@@ -34,12 +34,24 @@ def commit_updates(lowering: Lowering, updates: list[tuple[int, int]]) -> list[I
         return [*rows, Instruction(Opcode.HALT)]
     moved, direct = _movable(rows, dict(updates))
     renamed = {value: parameter for value, parameter in updates if value in direct}
-    early = [row for number, row in enumerate(rows) if number not in moved]
+    early = _without(rows, moved)
     late = [_renamed(rows[number], renamed) for number in sorted(moved)]
     copies = [
         _copy(lowering, value, parameter) for value, parameter in updates if value not in direct
     ]
     return [*early, Instruction(Opcode.COMMIT), *late, *copies, Instruction(Opcode.HALT)]
+
+
+def _without(rows: list[Instruction], moved: set[int]) -> list[Instruction]:
+    """Return the rows that stay, with jumps led to where their targets have gone."""
+    places = [0]
+    for number in range(len(rows)):
+        places.append(places[-1] + (number not in moved))
+    return [
+        row if row.target < 0 else replace(row, target=places[row.target])
+        for number, row in enumerate(rows)
+        if number not in moved
+    ]
 
 
 def _movable(rows: list[Instruction], updates: dict[int, int]) -> tuple[set[int], set[int]]:

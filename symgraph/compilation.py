@@ -71,7 +71,16 @@ def compile(
     closed = mode == "native" and not is_open(
         Graph(tuple(feeds), (*nodes, *(node for _, node in pairs), *feeds))
     )
-    return Function(nodes, restore, pairs, feeds, threads=threads, mode=mode, closed=closed)
+    return Function(
+        nodes,
+        restore,
+        pairs,
+        feeds,
+        threads=threads,
+        mode=mode,
+        closed=closed,
+        check_finite=check_finite,
+    )
 
 
 def _checked_updates(updates: Updates | None) -> list[tuple[Parameter, Node]]:

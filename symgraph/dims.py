@@ -178,7 +178,8 @@ def _atom(atom: Atom) -> Dim:
 
 def _symmetric(kind: str, left: Extent, right: Extent) -> Dim:
     """Return an atom whose operands may be swapped, with its operands in one fixed order."""
-    return _atom(Compound(kind, *sorted((left, right), key=_key)))
+    first, second = sorted((left, right), key=lambda entry: (isinstance(entry, int), _key(entry)))
+    return _atom(Compound(kind, first, second))
 
 
 def symbol(name: str) -> Dim:

@@ -8,10 +8,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from symgraph.compiler.specialise import Fed, bind_extents, placeholder_type
-from symgraph.dims import evaluate, symbols
+from symgraph.compiler.specialise import (
+    Fed,
+    bind_extents,
+    is_open,
+    placeholder_type,
+    specialise,
+)
+from symgraph.dims import symbols
 from symgraph.errors import BoundsError, DTypeError, FeedError, ShapeError, SymGraphError
 from symgraph.feeds import as_array, check_extents, named, wrong_names
+from symgraph.inspection.methods import Inspectable
 from symgraph.leaves import Parameter
 from symgraph.location import user_location
 from symgraph.node import Graph, Node
@@ -19,13 +26,13 @@ from symgraph.reference import run_reference
 from symgraph.runtime.executable import FailedCheckError, FeedMismatch
 from symgraph.runtime.frame import ExtentMismatchError
 from symgraph.shared_lock import COMPILING
-from symgraph.variant import Variant, build_variant
+from symgraph.variant import Variant, build_variant, check_updates
 
 Array = np.ndarray[Any, Any]
 Mode = Literal["native", "reference"]
 
 
-class Function:
+class Function(Inspectable):
     """A compiled graph: call it with arrays, by the names of its placeholders or in their order.
 
     Attributes:
@@ -43,6 +50,7 @@ class Function:
         threads: int | None,
         mode: Mode,
         closed: bool,
+        check_finite: bool = False,
     ) -> None:
         """Compile now if nothing is open, else at the first call. `compile` is the way here."""
         self.inputs = tuple(inputs)
@@ -53,6 +61,7 @@ class Function:
         self._updates = tuple(updates)
         self._threads = threads
         self._mode = mode
+        self._options = frozenset({"check_finite"} if check_finite else ())
         self._variants: list[Variant] = []
         self._latest: Variant | None = None
         self._calls = count()
@@ -90,7 +99,7 @@ class Function:
                 except (FeedMismatch, ExtentMismatchError):
                     pass
                 except FailedCheckError as error:
-                    raise _as_user_error(error) from None
+                    raise self._failure(error, variant, arrays) from None
         return self._call_carefully(arrays)
 
     def _call_carefully(self, given: Sequence[Any]) -> Any:
@@ -105,15 +114,12 @@ class Function:
         except ExtentMismatchError as error:
             raise FeedError(str(error)) from None
         except FailedCheckError as error:
-            raise _as_user_error(error) from None
+            raise self._failure(error, variant, arrays) from None
 
     # Variants.
 
     def _variant_for(self, arrays: Sequence[Array]) -> Variant:
-        fed = {
-            name: Fed(array.dtype.name, array.shape)
-            for name, array in zip(self._names, arrays, strict=True)
-        }
+        fed = self._fed(arrays)
         variant = self._known_variant(fed)
         if variant is None:
             with COMPILING:
@@ -121,6 +127,12 @@ class Function:
                 variant = self._known_variant(fed) or self._compile(fed)
         self._latest = variant
         return variant
+
+    def _fed(self, arrays: Sequence[Array]) -> dict[str, Fed]:
+        return {
+            name: Fed(array.dtype.name, array.shape)
+            for name, array in zip(self._names, arrays, strict=True)
+        }
 
     def _known_variant(self, fed: Mapping[str, Fed]) -> Variant | None:
         return next((v for v in tuple(self._variants) if self._applies(v, fed)), None)
@@ -140,7 +152,9 @@ class Function:
         )
 
     def _compile(self, fed: Mapping[str, Fed] | None) -> Variant:
-        variant = build_variant(self._outputs, self._updates, self.inputs, fed, self._threads)
+        variant = build_variant(
+            self._outputs, self._updates, self.inputs, fed, self._threads, self._options
+        )
         self.compile_count += 1
         self._variants.append(variant)
         self._latest = variant
@@ -150,72 +164,33 @@ class Function:
         """Evaluate with NumPy."""
         graph = Graph(self.inputs, (*self._outputs, *(node for _, node in self._updates)))
         feeds = dict(zip(self._names, arrays, strict=True))
-        return run_reference(graph, self._updates, feeds, next(self._calls))
+        checked = "check_finite" in self._options
+        return run_reference(graph, self._updates, feeds, next(self._calls), check_finite=checked)
 
-    # Looking inside.
-
-    @property
-    def stages(self) -> Mapping[str, Graph]:
-        """Return the graph after each pass, of the variant used last.
-
-        Raises:
-            ShapeError: nothing has been compiled yet, because shapes are open until the first call.
-        """
-        return self._compiled().stages
+    # Looking inside; see `Inspectable`.
 
     @property
-    def kernels(self) -> tuple[tuple[str, tuple[Node, ...]], ...]:
-        """Return for each kernel call a label and the nodes it computes."""
-        return self._compiled().kernels
+    def threads(self) -> int | None:
+        """Return how many threads one call may use, None for all."""
+        return self._threads
 
-    @property
-    def source(self) -> str:
-        """Return the generated kernels in readable form, each once, with the user's lines."""
-        variant = self._compiled()
-        parts = []
-        for number, kernel in enumerate(variant.plan.kernels):
-            rows = [row for row in variant.plan.instructions if row.kernel == number]
-            lines = dict.fromkeys(line for row in rows for line in row.lines)
-            header = [f"# kernel {number}: called {len(rows)} times in the plan"]
-            header += [f"#   {line}" for line in lines]
-            parts.append("\n".join([*header, kernel.listing or kernel.key_text]))
-        return "\n\n".join(parts)
+    def _user_graph(self, arrays: Sequence[Array]) -> Graph:
+        graph = Graph(self.inputs, (*self._outputs, *(node for _, node in self._updates)))
+        if is_open(graph):
+            graph = specialise(graph, self._fed(arrays)).graph
+        return check_updates(graph, self._updates)
 
-    def explain(self) -> str:
-        """Return what the plan does, line by line: kernels, what was fused, and the user's lines."""
-        variant = self._compiled()
-        rows = [
-            f"{len(variant.plan.instructions)} instructions, {len(variant.plan.kernels)} kernels"
-        ]
-        for number, row in enumerate(variant.plan.instructions):
-            rows.append(f"{number:4} {row.opcode.name.lower():14} {row.label}")
-            rows += [f"{'':20}{line}" for line in row.lines[:8]]
-        return "\n".join(rows)
+    def _failure(
+        self, error: FailedCheckError, variant: Variant, arrays: Sequence[Array]
+    ) -> SymGraphError:
+        """Return the typed error for a check that failed at run time."""
+        if error.kind == "non_finite":
+            from symgraph.inspection.finite import non_finite_error
 
-    def memory(self, **dims: int) -> int:
-        """Return the bytes of the arena that a call needs for the given extents.
-
-        Args:
-            dims: the value of each symbolic extent.
-
-        Raises:
-            FeedError: an extent is missing.
-        """
-        from symgraph.runtime.arena import assign_offsets
-        from symgraph.runtime.frame import bind_extents as bind_plan
-        from symgraph.runtime.frame import slot_bytes
-
-        variant = self._compiled()
-        try:
-            shapes = tuple(
-                tuple(evaluate(extent, dims) for extent in feed.dims) for feed in variant.feeds
-            )
-        except KeyError as error:
-            raise FeedError(f"memory() needs the extent {error.args[0]!r}") from None
-        values = bind_plan(variant.plan, shapes)
-        slots = variant.executable.slots
-        sizes = [slot_bytes(variant.plan, slot, values) for slot in slots]
-        return assign_offsets(slots, sizes)[1]
+            feeds = dict(zip(self._names, arrays, strict=True))
+            graph = variant.stages["specialise"]
+            return non_finite_error(graph, variant.updated, feeds, error.call_index, str(error))
+        return _PROBLEMS[error.kind](f"{error}; no parameter was changed")
 
     def _compiled(self) -> Variant:
         if self._latest is None:
@@ -231,8 +206,3 @@ class Function:
 
 
 _PROBLEMS = {"bounds": BoundsError, "negative_power": DTypeError}
-
-
-def _as_user_error(error: FailedCheckError) -> SymGraphError:
-    """Return the typed error for a check that failed at run time."""
-    return _PROBLEMS[error.kind](f"{error}; no parameter was changed")

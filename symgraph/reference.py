@@ -19,7 +19,12 @@ Updates = Sequence[tuple[Parameter, Node]]
 
 
 def run_reference(
-    graph: Graph, updates: Updates, feeds: Mapping[str, Array], call_index: int
+    graph: Graph,
+    updates: Updates,
+    feeds: Mapping[str, Array],
+    call_index: int,
+    *,
+    check_finite: bool = False,
 ) -> list[Array]:
     """Evaluate a graph with NumPy, then write the updates, all or none.
 
@@ -28,6 +33,7 @@ def run_reference(
         updates: the parameters to write.
         feeds: an array for each placeholder.
         call_index: the number of the call.
+        check_finite: refuse outputs and updates that are not finite.
 
     Returns:
         The user's outputs.
@@ -42,7 +48,7 @@ def run_reference(
     parameters = parameters_of(graph, updates)
     locks = sorted((parameter.lock for parameter in parameters), key=id)
     run: Callable[..., list[Array]] = run_alone if updates else run_shared
-    return run(locks, _evaluate, graph, parameters, updates, feeds, call_index)
+    return run(locks, _evaluate, graph, parameters, updates, feeds, call_index, check_finite)
 
 
 def _evaluate(
@@ -51,14 +57,24 @@ def _evaluate(
     updates: Updates,
     feeds: Mapping[str, Array],
     call_index: int,
+    check_finite: bool,
 ) -> list[Array]:
     # Parameters are given, for reading `.value` would wait for the locks that are held.
     given = {parameter: parameter.storage for parameter in parameters}
     values = evaluate(graph.outputs, {**feeds, **given}, call_index=call_index)
+    if check_finite and not all(map(_is_finite, values)):
+        from symgraph.inspection.finite import non_finite_error
+
+        updated = [parameter for parameter, _ in updates]
+        raise non_finite_error(graph, updated, {**feeds, **given}, call_index, "")
     count = len(values) - len(updates)
     targets = [parameter.storage for parameter, _ in updates]
     _overwrite(targets, values[count:])
     return values[:count]
+
+
+def _is_finite(array: Array) -> bool:
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
 
 
 def _overwrite(targets: Sequence[Array], values: Sequence[Array]) -> None:

@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.errors import FeedError, GraphError
 from symgraph.inspection.extents import bind, value_of
 from symgraph.inspection.rows import Row, explained_rows
 from symgraph.inspection.text import duration, place, table
+from symgraph.location import user_location
+from symgraph.runtime.frame import ExtentMismatchError
 from symgraph.variant import Variant
 
 Array = np.ndarray[Any, Any]
@@ -97,7 +100,7 @@ class Profile(Sequence[ProfileEntry]):
 
 
 def measure(variant: Variant, feeds: tuple[Array, ...], repeats: int) -> Profile:
-    """Run a plan `repeats` times and return where its time goes.
+    """Run a plan `repeats` times and return where its time goes; parameters keep their values.
 
     Args:
         variant: the compiled graph.
@@ -105,10 +108,20 @@ def measure(variant: Variant, feeds: tuple[Array, ...], repeats: int) -> Profile
         repeats: calls to measure.
 
     Raises:
-        ExtentMismatchError: extents contradict each other.
+        FeedError: extents contradict each other.
+        GraphError: `repeats` is no positive number.
         FailedCheckError: a check failed.
     """
-    records = variant.executable.profile(feeds, repeats)
+    if not isinstance(repeats, int) or repeats < 1:
+        raise GraphError(f"repeats is a positive int, not {repeats!r}\n  at {user_location()}")
+    before = [parameter.value for parameter in variant.updated]
+    try:
+        records = variant.executable.profile(feeds, repeats)
+    except ExtentMismatchError as error:
+        raise FeedError(str(error)) from None
+    finally:
+        for parameter, value in zip(variant.updated, before, strict=True):
+            parameter.value = value
     bound = bind(variant, dict(zip(variant.names, feeds, strict=True)))
     rows = explained_rows(variant)
     called = [row for row in rows if row.is_call]
