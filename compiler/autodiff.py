@@ -291,7 +291,7 @@ def _disconnected(loss: Node, target: Node) -> str:
     else:
         names = [repr(n.name) for n in topological([loss]) if n.op in (PLACEHOLDER, PARAMETER)]
         lines.append(f"  it is computed from {', '.join(names[:6]) or 'constants only'}")
-    lines.append("  pass allow_unused=True for zeros")
+    lines.append(f"  at {user_location()}\n  pass allow_unused=True for zeros")
     return "\n".join(lines)
 
 

@@ -118,7 +118,13 @@ class Executable:
         if any(len(s) != feed.rank for s, feed in zip(shapes, self.plan.feeds, strict=True)):
             raise FeedMismatch
         return Frame(
-            self.plan, self.slots, self._addresses, self.plan.constants, self._parameters, shapes
+            self.plan,
+            self.slots,
+            self._addresses,
+            self.plan.constants,
+            self._parameters,
+            shapes,
+            min(self.threads or pool.available_cpus(), pool.available_cpus()),
         )
 
     def _give_back(self, frame: Frame) -> None:

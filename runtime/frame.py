@@ -26,7 +26,9 @@ Array = np.ndarray[Any, Any]
 Shapes = tuple[tuple[int, ...], ...]
 
 GRAIN_WORK = 600_000
-"""Work in one chunk of a parallel instruction, in units of about 0.03 ns: 20 microseconds."""
+"""Work in the smallest chunk of a parallel loop, in units of about 0.03 ns: 20 microseconds."""
+CHUNKS_PER_THREAD = 4
+"""Chunks that each thread gets of a large loop. No result depends on how loops are cut."""
 
 
 class ExtentMismatchError(ValueError):
@@ -58,8 +60,9 @@ class Frame:
         constants: Sequence[Array],
         parameters: Sequence[Array],
         shapes: Shapes,
+        threads: int,
     ) -> None:
-        """Bind a plan to feeds of the given shapes.
+        """Bind a plan to feeds of the given shapes, to be run by at most `threads` threads.
 
         Raises:
             ExtentMismatchError: a relation that the plan demands does not hold.
@@ -94,7 +97,9 @@ class Frame:
         self.words = new_frame()
         self.address = _address(self.words)
         status = np.zeros(1, np.int64)
-        table, arguments, patches = self._tables(plan, addresses, places, fixed, _address(status))
+        table, arguments, patches = self._tables(
+            plan, addresses, places, fixed, _address(status), threads
+        )
         rows, dims, bases = self._feed_rows(plan, shapes)
         words = self.words
         words[at.TABLE], words[at.COUNT] = _address(table), len(table)
@@ -114,6 +119,7 @@ class Frame:
         places: dict[int, int],
         fixed: dict[BufferKind, list[int]],
         status: int,
+        threads: int,
     ) -> tuple[Array, Array, Array]:
         """Return the instruction rows, the argument words, and the patches of feeds and outputs."""
         values = self.values
@@ -146,7 +152,7 @@ class Frame:
             for argument in row.arguments:
                 words.append(fill(argument))
             extent = values[row.extent] if row.opcode is Opcode.CALL else 0
-            grain = grain_of(extent, values[row.work]) if row.opcode is Opcode.CALL else 0
+            grain = grain_of(extent, values[row.work], threads) if row.opcode is Opcode.CALL else 0
             kernel = addresses[row.kernel] if row.kernel >= 0 else 0
             rows.append((int(row.opcode), kernel, block, extent, grain, row.target, 0, 0))
         arguments[: len(words)] = words
@@ -195,11 +201,16 @@ def slot_bytes(plan: Plan, slot: Slot, values: Sequence[int]) -> int:
     return max(ITEM_BYTES[buffer.dtype] * values[buffer.size] for buffer in buffers)
 
 
-def grain_of(extent: int, work: int) -> int:
-    """Return the chunk of a parallel loop, 0 where one thread is faster."""
-    if extent <= 1 or work < 2 * GRAIN_WORK:
+def grain_of(extent: int, work: int, threads: int) -> int:
+    """Return the chunk of a parallel loop, 0 where one thread is faster.
+
+    A few chunks for each thread keep them all busy to the end; more would only make kernels that
+    prepare something for each chunk (a packed panel) prepare it more often.
+    """
+    if threads < 2 or extent <= 1 or work < 2 * GRAIN_WORK:
         return 0
-    grain = -(-GRAIN_WORK * extent // work)
+    smallest = -(-GRAIN_WORK * extent // work)
+    grain = max(smallest, -(-extent // (CHUNKS_PER_THREAD * threads)))
     if grain > 1024:
         grain = -(-grain // 1024) * 1024
     return grain if grain < extent else 0

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from symgraph.compiler.specialise import is_open
-from symgraph.errors import DeviceError, DTypeError, FeedError, GraphError, ShapeError
+from symgraph.errors import DeviceError, FeedError, GraphError
 from symgraph.function import Function, Mode
 from symgraph.leaves import PLACEHOLDER, Parameter, lift
 from symgraph.location import user_location
 from symgraph.node import Graph, Node, Operand, describe
 from symgraph.structure import flatten
-from symgraph.variant import placeholders_of
+from symgraph.variant import check_update, placeholders_of, wrong_update_dtype
 
 Updates = Mapping[Parameter, Operand] | Iterable[tuple[Parameter, Operand]]
 
@@ -84,16 +84,27 @@ def compile(
 
 
 def _checked_updates(updates: Updates | None) -> list[tuple[Parameter, Node]]:
-    pairs = updates.items() if isinstance(updates, Mapping) else (updates or ())
+    pairs = updates.items() if isinstance(updates, Mapping) else updates
+    if pairs is None:
+        return []
+    if not isinstance(pairs, Iterable) or isinstance(pairs, Node):
+        raise GraphError(
+            f"updates map parameters to their new values, which {pairs!r} does not\n"
+            f"  at {user_location()}"
+        )
     checked: dict[Parameter, Node] = {}
     for entry in pairs:
         if not isinstance(entry, tuple) or len(entry) != 2:
-            raise GraphError(f"updates are pairs (parameter, new value), not {entry!r}")
+            raise GraphError(
+                f"updates are pairs (parameter, new value), not {entry!r}\n  at {user_location()}"
+            )
         parameter, value = entry
         if not isinstance(parameter, Parameter):
-            raise GraphError(f"only parameters can be updated, not {parameter!r}")
+            raise GraphError(
+                f"only parameters can be updated, not {parameter!r}\n  at {user_location()}"
+            )
         if parameter in checked:
-            raise GraphError(f"parameter {parameter.name!r} is updated twice")
+            raise GraphError(f"{describe(parameter)} is updated twice\n  at {user_location()}")
         node = lift(value)
         _check_update(parameter, node)
         checked[parameter] = node
@@ -103,16 +114,10 @@ def _checked_updates(updates: Updates | None) -> list[tuple[Parameter, Node]]:
 def _check_update(parameter: Parameter, node: Node) -> None:
     """Refuse an update that cannot fit, as far as types are known."""
     given = node.type
-    if given.shape is not None and given.shape != parameter.type.shape and given.known:
-        raise ShapeError(
-            f"the update of parameter {parameter.name!r} (shape {parameter.shape}) has shape "
-            f"{node.shape}: {describe(node)}\n  at {user_location()}"
-        )
-    if given.dtype is not None and given.dtype != parameter.dtype and not given.weak:
-        raise DTypeError(
-            f"the update of parameter {parameter.name!r} ({parameter.dtype}) is {given.dtype}: "
-            f"{describe(node)}\n  at {user_location()}"
-        )
+    if given.known:
+        check_update(parameter, node)
+    elif given.dtype is not None and given.dtype != parameter.dtype and not given.weak:
+        raise wrong_update_dtype(parameter, node)
 
 
 def _ordered(reachable: Sequence[Node], inputs: Sequence[Node] | None) -> list[Node]:
@@ -126,15 +131,20 @@ def _ordered(reachable: Sequence[Node], inputs: Sequence[Node] | None) -> list[N
     for node in feeds:
         if not isinstance(node, Node) or node.op is not PLACEHOLDER:
             raise GraphError(f"inputs are placeholders, not {node!r}\n  at {user_location()}")
-    missing = [node for node in reachable if all(node is not feed for feed in feeds)]
+    known = set(feeds)
+    if len(known) < len(feeds):
+        raise GraphError(f"inputs names a placeholder twice\n  at {user_location()}")
+    missing = [node for node in reachable if node not in known]
     if missing:
-        raise FeedError(f"inputs leaves out {', '.join(describe(node) for node in missing)}")
+        raise FeedError(
+            f"inputs leaves out {', '.join(map(describe, missing))}\n  at {user_location()}"
+        )
     seen: dict[str, Node] = {}
     for node in feeds:
         other = seen.setdefault(node.name or "", node)
         if other is not node:
             raise GraphError(
                 f"two placeholders are called {node.name!r}: made at {other.loc} and {node.loc}; "
-                "give one another name"
+                f"give one another name\n  at {user_location()}"
             )
     return feeds

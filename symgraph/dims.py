@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 from operator import attrgetter
-from typing import Union
+from typing import Any, NoReturn, Union
+
+from symgraph.errors import GraphError
+from symgraph.location import user_location
 
 Extent = Union[int, "Dim"]
 Monomial = tuple["Atom", ...]
@@ -110,17 +113,17 @@ class Dim:
 
     def __add__(self, other: Extent) -> Extent:
         if not isinstance(other, int | Dim):
-            return NotImplemented
+            return self._with_float("__add__", other)  # type: ignore[no-any-return]  # a node
         return _polynomial([*_terms(self), *_terms(other)])
 
     def __sub__(self, other: Extent) -> Extent:
         if not isinstance(other, int | Dim):
-            return NotImplemented
+            return self._with_float("__sub__", other)  # type: ignore[no-any-return]  # a node
         return self + (-1 * other)
 
     def __mul__(self, other: Extent) -> Extent:
         if not isinstance(other, int | Dim):
-            return NotImplemented
+            return self._with_float("__mul__", other)  # type: ignore[no-any-return]  # a node
         return _polynomial(
             [
                 (tuple(sorted(left + right, key=attrgetter("key"))), a * b)
@@ -142,6 +145,39 @@ class Dim:
         if not isinstance(other, int | Dim):
             return NotImplemented
         return floor_divide(self, other)
+
+    # What is no longer an extent becomes a node.
+
+    def __truediv__(self, other: object) -> Any:
+        return self._node() / other if isinstance(other, int | float | Dim) else NotImplemented
+
+    def __rtruediv__(self, other: object) -> Any:
+        return other / self._node() if isinstance(other, int | float | Dim) else NotImplemented
+
+    def __pow__(self, other: object) -> Any:
+        return self._node() ** other if isinstance(other, int | float | Dim) else NotImplemented
+
+    def _node(self) -> Any:
+        from symgraph.op import REGISTRY
+
+        return REGISTRY["extent"](value=self)
+
+    def _with_float(self, name: str, other: object) -> Any:
+        return getattr(self._node(), name)(other) if isinstance(other, float) else NotImplemented
+
+    def __lt__(self, other: object) -> bool:
+        self._refuse("be compared")
+
+    __le__ = __gt__ = __ge__ = __lt__
+
+    def __index__(self) -> int:
+        self._refuse("be an int")
+
+    def _refuse(self, wanted: str) -> NoReturn:
+        raise GraphError(
+            f"the extent {self} has no value while the graph is built, so it cannot {wanted}\n"
+            f"  at {user_location()}\n  declare the extent as an int, or compute with it as a node"
+        )
 
     def __str__(self) -> str:
         def term(monomial: Monomial, coefficient: int) -> str:

@@ -96,7 +96,7 @@ def _converted(node: Node, value: Any) -> Array:
             return array
         if array.size and not np.can_cast(array.dtype, wanted, casting="same_kind"):
             raise FeedError(
-                f"{_described(node)} got values of dtype {array.dtype}, which do not fit in {wanted}"
+                f"{_described(node)} got values of dtype {array.dtype}, which do not fit {wanted}"
             )
         with np.errstate(over="raise"):
             return np.asarray(value, dtype=wanted)

@@ -77,8 +77,10 @@ class Function(Inspectable):
             Fresh arrays, nested as the outputs given to `compile`; 0-d results stay arrays.
 
         Raises:
-            FeedError: a feed is unknown, missing, or has a wrong rank, dtype or extent; nothing
-            ran. BoundsError: an index or label was out of range; no parameter was changed.
+            FeedError: a feed is unknown, missing, or has a wrong rank, dtype or extent.
+            BoundsError: an index or label was out of range; no parameter was changed.
+            NonFiniteError: compiled with `check_finite`, an output or update would not be finite; no
+                parameter was changed.
         """
         if args:
             feeds = named(self._names, args, feeds)

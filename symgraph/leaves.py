@@ -67,9 +67,8 @@ class Placeholder(Node):
         """Make the leaf; nothing is computed or allocated."""
         if not isinstance(name, str) or not name:
             raise GraphError(f"a placeholder needs a non-empty name, not {name!r}")
-        if isinstance(shape, int | str):
-            shape = (shape,)
-        dims = None if shape is None else tuple(_extent(name, entry) for entry in shape)
+        entries = shape if shape is None or isinstance(shape, tuple | list) else (shape,)
+        dims = None if entries is None else tuple(_extent(name, entry) for entry in entries)
         declared = TensorType(None if dtype is None else check_dtype(dtype), dims)
         super().__init__(
             PLACEHOLDER, (), {"name": name, "type": declared}, declared, user_location()
@@ -174,7 +173,10 @@ class Parameter(Node):
             ShapeError: the shapes differ.
             DTypeError: the dtype cannot be cast without loss of kind (float into int, say).
         """
-        array = np.asarray(new)
+        try:
+            array = np.asarray(new)
+        except ValueError as error:
+            raise ShapeError(f"the new value of {self!r} is no array: {error}") from None
         if array.shape != self._storage.shape:
             raise ShapeError(
                 f"parameter {self.name!r} has shape {self._storage.shape}, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Any
 
 from symgraph.errors import GraphError
@@ -37,7 +37,7 @@ def _collect(part: Any, nodes: list[Node]) -> Any:
         return (dict, tuple(part), [_collect(item, nodes) for item in part.values()])
     if isinstance(part, tuple | list):
         return (type(part), None, [_collect(item, nodes) for item in part])
-    if part is None or isinstance(part, str) or callable(part):
+    if part is None or isinstance(part, str | Set | Iterator) or callable(part):
         raise GraphError(
             f"an output is a node, or a tuple, list or dict of nodes, not {part!r}\n"
             f"  at {user_location()}"

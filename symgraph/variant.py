@@ -12,6 +12,7 @@ from symgraph.compiler.specialise import Fed, Guard, Specialised, as_symbol, spe
 from symgraph.dims import Extent, symbols
 from symgraph.errors import CompileError, DTypeError, ShapeError
 from symgraph.leaves import PARAMETER, PLACEHOLDER, Parameter
+from symgraph.location import user_location
 from symgraph.node import Graph, Node, describe, infer_type
 from symgraph.op import Leaf
 from symgraph.ops.assume import collect_assumptions
@@ -19,7 +20,7 @@ from symgraph.ops.elementwise import cast
 from symgraph.runtime.executable import Executable
 from symgraph.runtime.jit import KernelBuildError, Statistics, statistics
 from symgraph.runtime.plan import Plan
-from symgraph.types import TensorType
+from symgraph.types import TensorType, promote
 
 Relation = tuple[str, Extent, Extent, str]
 
@@ -166,20 +167,37 @@ def check_updates(graph: Graph, updates: Sequence[tuple[Parameter, Node]]) -> Gr
     count = len(graph.outputs) - len(updates)
     values = []
     for (parameter, _), node in zip(updates, graph.outputs[count:], strict=True):
-        if node.type.shape != parameter.type.shape:
-            raise ShapeError(
-                f"the update of parameter {parameter.name!r} (shape {parameter.shape}) has shape "
-                f"{node.shape}: {describe(node)}"
-            )
-        if node.type.dtype != parameter.dtype:
-            if not node.type.weak:
-                raise DTypeError(
-                    f"the update of parameter {parameter.name!r} ({parameter.dtype}) is "
-                    f"{node.dtype}: {describe(node)}\n  cast it with .astype({parameter.dtype!r})"
-                )
-            node = cast(node, dtype=parameter.dtype)
-        values.append(node)
+        check_update(parameter, node)
+        same = node.type.dtype == parameter.dtype
+        values.append(node if same else cast(node, dtype=parameter.dtype))
     return Graph(graph.inputs, (*graph.outputs[:count], *values))
+
+
+def check_update(parameter: Parameter, node: Node) -> None:
+    """Refuse a new value, of known type, that does not fit its parameter.
+
+    Raises:
+        ShapeError: it has another shape than its parameter.
+        DTypeError: it has a dtype that does not convert to the parameter's.
+    """
+    given = node.type
+    if given.shape != parameter.type.shape:
+        raise ShapeError(
+            f"the update of {describe(parameter)} has another shape: {describe(node)}\n"
+            f"  at {user_location()}"
+        )
+    if given.dtype != parameter.dtype and not (
+        given.weak and promote((given, parameter.type)) == parameter.dtype
+    ):
+        raise wrong_update_dtype(parameter, node)
+
+
+def wrong_update_dtype(parameter: Parameter, node: Node) -> DTypeError:
+    """Return the error that says that a new value has another dtype than its parameter."""
+    return DTypeError(
+        f"the update of {describe(parameter)} has another dtype: {describe(node)}\n"
+        f"  at {user_location()}\n  cast it with .astype({parameter.dtype!r})"
+    )
 
 
 def _assumptions(graph: Graph) -> list[Relation]:
@@ -224,6 +242,7 @@ def _guard_relations(
 
 
 def parameters_of(graph: Graph, updates: Sequence[tuple[Parameter, Node]]) -> tuple[Parameter, ...]:
+    """Return the parameters that a graph reads, also inside branches and bodies, or updates."""
     found: dict[Parameter, None] = {}
     stack = [graph]
     while stack:

@@ -16,6 +16,7 @@ from symgraph.location import SourceLoc
 from symgraph.node import Node
 from symgraph.runtime import cache
 from symgraph.runtime.frame import GRAIN_WORK, grain_of
+from symgraph.runtime.pool import available_cpus
 from symgraph.runtime.jit import statistics
 from symgraph.runtime.plan import Opcode
 from symgraph.variant import Variant
@@ -175,7 +176,7 @@ def _threading(row: Row, bound: Bound, names: dict[str, str]) -> str:
     if row.parallel == 1:
         return "one: there is no loop to share"
     if extent is not None and work is not None:
-        grain = grain_of(extent, work)
+        grain = grain_of(extent, work, max(available_cpus(), 2))
         if not grain:
             return "one: the work is too small to share"
         return f"shared: {-(-extent // grain)} pieces of {grain} of {extent} iterations"
@@ -199,7 +200,7 @@ def _threshold(row: Row) -> tuple[str, int] | None:
 
     def pays(value: int) -> bool:
         extent, work = value_of(row.parallel, {name: value}), value_of(row.work, {name: value})
-        return extent is not None and work is not None and grain_of(extent, work) > 0
+        return extent is not None and work is not None and grain_of(extent, work, max(available_cpus(), 2)) > 0
 
     while low < high:
         middle = (low + high) // 2

@@ -10,7 +10,7 @@ import numpy as np
 
 from symgraph.errors import NonFiniteError
 from symgraph.interpret import evaluate
-from symgraph.leaves import ARGUMENT, PARAMETER, PLACEHOLDER, Parameter
+from symgraph.leaves import ARGUMENT, CONSTANT, PARAMETER, PLACEHOLDER, Parameter
 from symgraph.node import Graph, Node, describe
 from symgraph.op import Leaf
 
@@ -49,7 +49,10 @@ class _Watch:
             self.seen[node] = _Sighting(self.count, value, operands)
 
     def origin(self, bad: Node) -> tuple[Node, _Sighting] | None:
-        """Return the earliest node behind `bad` that is flawed though its operands are not."""
+        """Return the earliest node behind `bad` that is flawed though its operands are not.
+
+        Constants do not count: an infinity that the user wrote is meant.
+        """
         reached = {bad}
         stack = [bad]
         found: list[tuple[int, Node]] = []
@@ -62,7 +65,7 @@ class _Watch:
                     stack.append(child)
             sighting = self.seen[node]
             clean = not any(_has(self.flawed, operand) for operand in sighting.operands)
-            if clean and node.op is not ARGUMENT:
+            if clean and node.op not in (ARGUMENT, CONSTANT):
                 found.append((sighting.index, node))
         if not found:
             return None
@@ -96,21 +99,30 @@ def non_finite_error(
         call_index: the number of that call.
         otherwise: what to say if the interpreter finds all values finite.
     """
-    watches = (_Watch(np.isnan), _Watch(np.isinf))
+    not_finite, not_a_number = _Watch(_is_not_finite), _Watch(np.isnan)
 
     def observe(node: Node, value: Any) -> None:
-        for watch in watches:
-            watch.observe(node, value)
+        not_finite.observe(node, value)
+        not_a_number.observe(node, value)
 
-    values = evaluate(graph.outputs, feeds, call_index=call_index, observe=observe)
-    for watch in watches:
-        for position, (node, value) in enumerate(zip(graph.outputs, values, strict=True)):
-            if _has(watch.flawed, value):
-                origin = watch.origin(node) if node in watch.seen else None
-                if origin is not None:
-                    text = _report(*origin, watch.flawed)
-                    return NonFiniteError(f"{text}\n  {_reached(graph, updated, position)}")
+    evaluate(graph.outputs, feeds, call_index=call_index, observe=observe)
+    for position, output in enumerate(graph.outputs):
+        if output not in not_finite.seen:
+            continue
+        first = not_finite.origin(output)
+        turned = not_a_number.origin(output) if output in not_a_number.seen else None
+        parts = [_report(*first, _is_not_finite)] if first is not None else []
+        if turned is not None and (first is None or turned[0] is not first[0]):
+            parts.append(_report(*turned, np.isnan))
+        if not parts:
+            parts.append(f"{describe(output)} holds an infinity that the graph's constants bring in")
+        text = "\nlater ".join(parts)
+        return NonFiniteError(f"{text}\n  {_reached(graph, updated, position)}")
     return NonFiniteError(f"{otherwise}; no parameter was changed")
+
+
+def _is_not_finite(array: Array) -> Array:
+    return np.asarray(~np.isfinite(array))
 
 
 def _report(node: Node, sighting: _Sighting, flawed: Test) -> str:
