@@ -113,17 +113,17 @@ class Dim:
 
     def __add__(self, other: Extent) -> Extent:
         if not isinstance(other, int | Dim):
-            return self._with_float("__add__", other)  # type: ignore[no-any-return]  # a node
+            return self._with_float("__add__", other)
         return _polynomial([*_terms(self), *_terms(other)])
 
     def __sub__(self, other: Extent) -> Extent:
         if not isinstance(other, int | Dim):
-            return self._with_float("__sub__", other)  # type: ignore[no-any-return]  # a node
+            return self._with_float("__sub__", other)
         return self + (-1 * other)
 
     def __mul__(self, other: Extent) -> Extent:
         if not isinstance(other, int | Dim):
-            return self._with_float("__mul__", other)  # type: ignore[no-any-return]  # a node
+            return self._with_float("__mul__", other)
         return _polynomial(
             [
                 (tuple(sorted(left + right, key=attrgetter("key"))), a * b)

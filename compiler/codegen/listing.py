@@ -48,6 +48,10 @@ class ListingBuilder(ScalarBuilder[ListedValue]):
         """Give the whole listing."""
         return "\n".join(self.lines)
 
+    def flag(self, condition: ListedValue, kind: str) -> None:
+        """List a check that reports a problem."""
+        self.note(f"if {condition.text}: report {kind!r}")
+
     def constant(self, value: float, dtype: str) -> ListedValue:
         """Give a literal; it takes no line of its own."""
         return ListedValue(repr(np.dtype(dtype).type(value).item()), dtype)

@@ -242,10 +242,13 @@ def _needed(nest: Nest, current: Pass, s: int, stored: dict[Node, int]) -> set[N
 
 def _share_scratch(nest: Nest, passes: list[Pass], s: int, stored: dict[Node, int]) -> None:
     """Keep costly values of earlier passes in outputs that are only written later."""
+    if s == 0:
+        return
+    needed = _needed(nest, passes[s], s, stored)
     outputs = nest.region.graph.outputs
     taken = {index for node, index in stored.items() if outputs[index] is not node}
     for node in nest.order:
-        if node not in _needed(nest, passes[s], s, stored) or node in stored:
+        if node not in needed or node in stored:
             continue
         if nest.stages[node] >= s or node.op.name in CHEAP:
             continue
@@ -254,6 +257,7 @@ def _share_scratch(nest: Nest, passes: list[Pass], s: int, stored: dict[Node, in
             if index not in taken and outputs[index].type.dtype == node.type.dtype:
                 taken.add(index)
                 stored[node] = index
+                needed = _needed(nest, passes[s], s, stored)
                 passes[nest.stages[node]].store.append((node, index))
                 earlier = passes[nest.stages[node]]
                 extra = _needed(nest, earlier, nest.stages[node], stored)

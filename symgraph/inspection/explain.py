@@ -9,7 +9,7 @@ from typing import Any
 
 from symgraph.dims import Extent, symbols
 from symgraph.inspection.extents import bind, extent_names, value_of
-from symgraph.inspection.reasons import boundary_reason, producers_of
+from symgraph.inspection.reasons import boundary_reason, producers_of, row_levels
 from symgraph.inspection.rows import Row, explained_rows
 from symgraph.inspection.text import code_of, duration, formula, place, scaled
 from symgraph.location import SourceLoc
@@ -38,7 +38,8 @@ def explain(variant: Variant, dims: Mapping[str, Any], threads: int | None) -> s
     rows = explained_rows(variant)
     uses = Counter(row.instruction.kernel for row in rows if row.is_call)
     parts = [_heading(variant, rows, threads)]
-    parts += [_block(variant, row, rows, uses, bound, names) for row in rows]
+    levels = row_levels(rows)
+    parts += [_block(variant, row, rows, uses, levels, bound, names) for row in rows]
     return "\n\n".join(parts)
 
 
@@ -47,7 +48,8 @@ def _heading(variant: Variant, rows: Sequence[Row], threads: int | None) -> str:
     takes = ", ".join(
         f"{name}: {declared}" for name, declared in zip(variant.names, variant.feeds, strict=True)
     )
-    lines = [f"function of ({takes}), {len(variant.plan.outputs)} outputs"]
+    count = len(variant.plan.outputs)
+    lines = [f"function of ({takes}), {count} output{'s' if count != 1 else ''}"]
     if variant.updated:
         labels = [parameter.name or "unnamed" for parameter in variant.updated]
         lines[0] += f"; updates {', '.join(labels[:8])}{' ...' if len(labels) > 8 else ''}"
@@ -82,6 +84,7 @@ def _block(
     row: Row,
     rows: Sequence[Row],
     uses: Counter[int],
+    levels: dict[int, int],
     bound: Bound,
     names: dict[str, str],
 ) -> str:
@@ -93,7 +96,7 @@ def _block(
     lines.append("threads  " + _threading(row, bound, names))
     producers = producers_of(row, rows)
     for producer in producers:
-        reason = boundary_reason(producer, row, producers, names)
+        reason = boundary_reason(producer, row, producers, levels, names)
         lines.append(f"apart from #{producer.number} ({producer.title}): {reason}")
     return "\n      ".join(lines)
 

@@ -70,10 +70,6 @@ class CountingBuilder(ListingBuilder):
         self.weight //= count
         return result
 
-    def flag(self, condition: ListedValue, kind: str) -> None:
-        """List a check."""
-        self.note(f"report {kind} if {condition.text}")
-
 
 def operations_per_element(node: Node) -> int:
     """Return the float operations that an elementwise node takes for one element."""

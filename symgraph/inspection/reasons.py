@@ -26,8 +26,21 @@ def producers_of(row: Row, rows: Sequence[Row]) -> list[Row]:
     return [found[number] for number in sorted(found)]
 
 
+def row_levels(rows: Sequence[Row]) -> dict[int, int]:
+    """Return for each row how many calls, one after another, it waits for."""
+    levels: dict[int, int] = {}
+    for row in rows:
+        before = (levels[producer.number] for producer in producers_of(row, rows))
+        levels[row.number] = 1 + max(before, default=0)
+    return levels
+
+
 def boundary_reason(
-    producer: Row, consumer: Row, producers: Sequence[Row], names: dict[str, str]
+    producer: Row,
+    consumer: Row,
+    producers: Sequence[Row],
+    levels: dict[int, int],
+    names: dict[str, str],
 ) -> str:
     """Return why `consumer`, which reads what `producer` writes, is a kernel of its own.
 
@@ -35,6 +48,7 @@ def boundary_reason(
         producer: the earlier call.
         consumer: the later one.
         producers: all calls that `consumer` reads from.
+        levels: how many calls each call waits for.
         names: what open extents are called.
     """
     for row in (producer, consumer):
@@ -46,7 +60,18 @@ def boundary_reason(
             return f"{row.title} has a kernel of its own"
     first, second = producer.region, consumer.region
     assert first is not None and second is not None, "both are fused regions"
-    return _between_regions(producer, consumer, first, second, producers, names)
+    reason = _between_regions(producer, consumer, first, second, names)
+    if reason is not None:
+        return reason
+    later = [row for row in producers if levels[row.number] > levels[producer.number]]
+    if later:
+        return (
+            f"it also reads #{later[-1].number}, which is ready later: that waits for "
+            f"{levels[later[-1].number] - 1} calls, the other for {levels[producer.number] - 1}"
+        )
+    if len(first.members) + len(second.members) > MAX_MEMBERS:
+        return f"together they would exceed {MAX_MEMBERS} ops, the most that one kernel holds"
+    return "the grouping, which goes through the ops in their order, had closed the other"
 
 
 def _between_regions(
@@ -54,9 +79,8 @@ def _between_regions(
     consumer: Row,
     first: Region,
     second: Region,
-    producers: Sequence[Row],
     names: dict[str, str],
-) -> str:
+) -> str | None:
     if first.chunk is not None and set(second.members) <= set(first.members):
         return "it adds up partial results, so it waits until every chunk has given its own"
     if _whole(first):
@@ -69,15 +93,8 @@ def _between_regions(
             f"the other over {_loops(first.domain, names)}"
         )
     if first.reduced and second.reduced and first.reduced != second.reduced:
-        return (
-            f"it reduces along {_axes(second.reduced)}, the other along {_axes(first.reduced)}"
-        )
-    later = [row.number for row in producers if row.number > producer.number]
-    if later:
-        return f"it also reads #{later[-1]}, which runs after the other"
-    if len(first.members) + len(second.members) > MAX_MEMBERS:
-        return f"together they would exceed {MAX_MEMBERS} ops, the most that one kernel holds"
-    return "the other's level was closed when its turn came"
+        return f"it reduces along {_axes(second.reduced)}, the other along {_axes(first.reduced)}"
+    return None
 
 
 def _whole(region: Region) -> bool:

@@ -92,7 +92,7 @@ def _row(
     node = None
     if instruction.origin >= 0:
         members = variant.kernels[instruction.origin][1]
-        node = fused.get(id(members)) or (members[0] if len(members) == 1 else None)
+        node = fused.get(id(members), members[0] if len(members) == 1 else None)
     called = instruction.opcode is Opcode.CALL
     traffic = _traffic(variant, extents, instruction, node)
     return Row(
