@@ -172,7 +172,10 @@ class _Arguments:
         """Return the region's own leaf for an outside value."""
         view = self.views.resolve(child)
         assert view is not None, "materialise() leaves no reshape that needs a copy"
-        if view.base.op is CONSTANT and view.base.type.rank == 0 and _is_plain(view.base):
+        # A constant spread over more than one element must keep that shape, which types follow from.
+        spread = any(extent != 1 for extent in child.type.dims)
+        plain = view.base.op is CONSTANT and view.base.type.rank == 0 and _is_plain(view.base)
+        if plain and not spread:
             return self._constant(view.base)
         strides = view.broadcast_strides(self.rank)
         key = (view.base, view.offset, strides, child.type)

@@ -107,6 +107,8 @@ class Lowering:
         """Return the buffer that holds a node (or an item of a tuple-typed node)."""
         if node.op.name == "project":
             return self.buffer(node.inputs[0], node.attrs["index"])
+        if node.op.name == "reshape":
+            return self.buffer(node.inputs[0])
         key = (node, item)
         if key not in self._buffer_of:
             assert node.op.name in BUFFER_OF_LEAF, f"{node.op.name} has not been computed yet"
@@ -306,6 +308,8 @@ class Lowering:
 
 def _written(node: Node) -> tuple[Node, int]:
     """Return the node (and item) that computes an output."""
+    if node.op.name == "reshape":  # around the total of a reduction in chunks: the same element
+        return _written(node.inputs[0])
     if node.op.name == "project":
         return node.inputs[0], node.attrs["index"]
     return node, 0

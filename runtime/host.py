@@ -59,8 +59,12 @@ def _package_version(name: str) -> str:
 @functools.cache
 def host_features() -> frozenset[str]:
     """Returns the CPU's feature flags under LLVM's names, as far as kernels ask for them."""
-    words = set(_cpu().replace(",", " ").split())
-    found = {name for name in ("avx2", "avx512f", "fma") if name in words or f"+{name}" in words}
+    # With a CPU chosen for numba, only what is asked for by name may be taken for granted.
+    chosen = os.environ.get("NUMBA_CPU_NAME") or os.environ.get("NUMBA_CPU_FEATURES")
+    text = os.environ.get("NUMBA_CPU_FEATURES", "") if chosen else _cpu()
+    words = set(text.replace(",", " ").split())
+    names = ("avx2", "avx512f", "avx512vl", "fma")
+    found = {name for name in names if name in words or f"+{name}" in words}
     if words & {"asimd", "+neon"}:
         found.add("neon")
     return frozenset(found)

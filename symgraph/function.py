@@ -79,8 +79,8 @@ class Function(Inspectable):
         Raises:
             FeedError: a feed is unknown, missing, or has a wrong rank, dtype or extent.
             BoundsError: an index or label was out of range; no parameter was changed.
-            NonFiniteError: compiled with `check_finite`, an output or update would not be finite; no
-                parameter was changed.
+            NonFiniteError: compiled with `check_finite`, an output or update would not be finite;
+                no parameter was changed.
         """
         if args:
             feeds = named(self._names, args, feeds)
@@ -181,6 +181,9 @@ class Function(Inspectable):
         if is_open(graph):
             graph = specialise(graph, self._fed(arrays)).graph
         return check_updates(graph, self._updates)
+
+    def _updated(self) -> list[Parameter]:
+        return [parameter for parameter, _ in self._updates]
 
     def _failure(
         self, error: FailedCheckError, variant: Variant, arrays: Sequence[Array]

@@ -102,6 +102,12 @@ class Node(Operators):
         label = f" {self.name!r}" if self.name else ""
         return f"<{self.op.name}{label}: {self.type}>"
 
+    def _repr_svg_(self) -> str | None:
+        """Return the graph behind this node for notebooks, None where it cannot be drawn."""
+        from symgraph.pictures.html import svg_of
+
+        return svg_of(self)
+
 
 def describe(node: Node) -> str:
     """Return how messages name a node: its name or op, its type, and the user's line."""

@@ -48,25 +48,27 @@ def run_reference(
     parameters = parameters_of(graph, updates)
     locks = sorted((parameter.lock for parameter in parameters), key=id)
     run: Callable[..., list[Array]] = run_alone if updates else run_shared
-    return run(locks, _evaluate, graph, parameters, updates, feeds, call_index, check_finite)
+    given = {leaf: feeds[leaf.name or ""] for leaf in graph.inputs}
+    return run(locks, _evaluate, graph, parameters, updates, given, call_index, check_finite)
 
 
 def _evaluate(
     graph: Graph,
     parameters: Sequence[Parameter],
     updates: Updates,
-    feeds: Mapping[str, Array],
+    feeds: Mapping[Node, Array],
     call_index: int,
     check_finite: bool,
 ) -> list[Array]:
     # Parameters are given, for reading `.value` would wait for the locks that are held.
-    given = {parameter: parameter.storage for parameter in parameters}
+    given: dict[Node, Array] = {parameter: parameter.storage for parameter in parameters}
     values = evaluate(graph.outputs, {**feeds, **given}, call_index=call_index)
     if check_finite and not all(map(_is_finite, values)):
         from symgraph.inspection.finite import non_finite_error
 
         updated = [parameter for parameter, _ in updates]
-        raise non_finite_error(graph, updated, {**feeds, **given}, call_index, "")
+        known = {**feeds, **given}
+        raise non_finite_error(graph, updated, known, call_index, "an output is not finite")
     count = len(values) - len(updates)
     targets = [parameter.storage for parameter, _ in updates]
     _overwrite(targets, values[count:])

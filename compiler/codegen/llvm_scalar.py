@@ -17,6 +17,7 @@ from symgraph.compiler.codegen.llvm_types import (
     conversion_instruction,
     element_type,
 )
+from symgraph.compiler.codegen import x86
 from symgraph.scalar.builder import BIT_WIDTH, FLOAT_DTYPES, ScalarBuilder
 
 if TYPE_CHECKING:
@@ -159,6 +160,15 @@ class LLVMBuilder(ScalarBuilder[LLVMValue]):
         full_name = f"llvm.{name}.{self._suffix(register)}"
         called = self._call(full_name, register, [operand.ir for operand in operands])
         return LLVMValue(called, operands[0].dtype)
+
+    @property
+    def scales_by_powers(self) -> bool:
+        """Tell whether this machine has AVX-512's scaling by powers of two."""
+        return x86.has_avx512()
+
+    def scale_by_power(self, x: LLVMValue, n: LLVMValue) -> LLVMValue:
+        """Multiply by 2**n in one instruction."""
+        return LLVMValue(x86.scale_by_power(self.irbuilder, x.ir, n.ir, self.lanes), x.dtype)
 
     # Arithmetic.
 

@@ -13,7 +13,7 @@ from symgraph.op import Elementwise
 from symgraph.runtime.plan import KernelSource
 
 ITEM_BYTES = {"bool": 1, "int32": 4, "int64": 8, "float32": 4, "float64": 8}
-CODE_VERSION = 2
+CODE_VERSION = 5
 """Part of every key; raised when the emitted code changes for the same text."""
 
 
@@ -69,9 +69,9 @@ def _lanes(nest: Nest) -> int:
     )
     lanes = vector_bytes() // max(widest, 4)
     if nest.mode == "elementwise" and len(nest.loops) == 1:
-        # Two vectors at a time hide the latency of long chains of operations.
+        # Several vectors at a time hide the latency of long chains of operations.
         costly = sum(node.op.name not in CHEAP for node in nest.order)
-        return lanes * 2 if costly >= 2 and widest <= 4 else lanes
+        return lanes << min(max(costly - 1, 0), 3)
     # A leading reduction walks down columns: wider blocks use whole cache lines of each row.
     return lanes * 2 if nest.mode == "leading" and len(nest.order) <= 24 else lanes
 

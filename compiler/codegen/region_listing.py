@@ -1,7 +1,7 @@
 """Fused kernels as readable loops, for people: the same structure as the native code.
 
-Ops whose scalar code is one expression stand in the loops as that expression; longer ones are listed
-as functions below. Made only when somebody looks.
+Ops whose scalar code is one expression stand in the loops as that expression; longer ones are
+listed as functions below. Made only when somebody looks.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ class _RegionListing:
         self._numbers = {node: number for number, node in enumerate(nest.order)}
         self._inputs = {leaf: n for n, leaf in enumerate(nest.region.graph.inputs)}
         self._functions = _Functions()
-        self._loops = [_LETTERS[n] if n < len(_LETTERS) else f"i{n}" for n in range(len(nest.loops))]
+        self._loops = [
+            _LETTERS[n] if n < len(_LETTERS) else f"i{n}" for n in range(len(nest.loops))
+        ]
 
     def text(self) -> str:
         """Return the whole listing."""

@@ -1,4 +1,4 @@
-"""The option `check_finite`: every output and update reports NaNs and infinities while it is made."""
+"""The option `check_finite`: outputs and updates report NaNs and infinities while they are made."""
 
 from __future__ import annotations
 

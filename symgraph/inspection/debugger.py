@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-
-import numpy as np
 
 from symgraph.errors import GraphError
 from symgraph.inspection.text import code_of, place
-from symgraph.inspection.trace import Recording, Step, Trace, summary
+from symgraph.inspection.trace import Recording, Step, Trace, value_text
 from symgraph.location import user_location
 from symgraph.node import Node
 
@@ -141,13 +138,13 @@ class Debugger:
         for number in range(first, min(self._position + _AROUND + 1, total)):
             pointer = "->" if number == self._position else "  "
             step = self.steps[number]
-            shown = _value_text(step.value) if number <= self._position else ""
-            lines.append(f"{pointer} {step.name:20} {place(step.loc)}  {code_of(step.loc)}")
+            shown = value_text(step.value) if number <= self._position else ""
+            lines.append(f"{pointer} {step.name:20} {place(step.loc)}  {_origin(step)}")
             if number == self._position:
                 lines.append(f"       = {shown}")
         known = self.values
         for name in self._watched:
-            text = _value_text(known[name]) if name in known else "not computed yet"
+            text = value_text(known[name]) if name in known else "not computed yet"
             lines.append(f"watch {name} = {text}")
         if self.done and self.error is not None:
             lines.append(f"the call fails here: {self.error}")
@@ -160,9 +157,6 @@ def _matches(step: Step, target: str | Node) -> bool:
     return target in (step.name, step.node.op.name)
 
 
-def _value_text(value: Any) -> str:
-    """Return a small value in full and of a large one its summary."""
-    if isinstance(value, np.ndarray) and value.size <= 8:
-        return np.array2string(value, precision=6).replace("\n", " ")
-    kind, low, high, mean = summary(value)
-    return f"{kind} from {low} to {high}, mean {mean}" if low else kind
+def _origin(step: Step) -> str:
+    derived = f"  ({step.loc.derived})" if step.loc.derived else ""
+    return f"{code_of(step.loc)}{derived}"

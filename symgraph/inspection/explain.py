@@ -5,23 +5,23 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from symgraph.dims import Extent, symbols
+from symgraph.dims import Extent
 from symgraph.inspection.extents import bind, extent_names, value_of
 from symgraph.inspection.reasons import boundary_reason, producers_of, row_levels
 from symgraph.inspection.rows import Row, explained_rows
+from symgraph.inspection.sharing import sharing
 from symgraph.inspection.text import code_of, duration, formula, place, scaled
 from symgraph.location import SourceLoc
 from symgraph.node import Node
 from symgraph.runtime import cache
-from symgraph.runtime.frame import GRAIN_WORK, grain_of
-from symgraph.runtime.pool import available_cpus
 from symgraph.runtime.jit import statistics
 from symgraph.runtime.plan import Opcode
+from symgraph.runtime.pool import available_cpus
 from symgraph.variant import Variant
 
-_MANY_ROWS = 1 << 40
 _WIDTH = 96
 Bound = Mapping[str, int]
 
@@ -37,13 +37,12 @@ def explain(variant: Variant, dims: Mapping[str, Any], threads: int | None) -> s
     bound, names = bind(variant, dims), extent_names(variant)
     rows = explained_rows(variant)
     uses = Counter(row.instruction.kernel for row in rows if row.is_call)
-    parts = [_heading(variant, rows, threads)]
-    levels = row_levels(rows)
-    parts += [_block(variant, row, rows, uses, levels, bound, names) for row in rows]
-    return "\n\n".join(parts)
+    workers = threads or available_cpus()
+    report = _Report(variant, rows, uses, row_levels(rows), bound, names, workers)
+    return "\n\n".join([_heading(variant, rows, workers), *map(report.block, rows)])
 
 
-def _heading(variant: Variant, rows: Sequence[Row], threads: int | None) -> str:
+def _heading(variant: Variant, rows: Sequence[Row], threads: int) -> str:
     calls = sum(row.is_call for row in rows)
     takes = ", ".join(
         f"{name}: {declared}" for name, declared in zip(variant.names, variant.feeds, strict=True)
@@ -53,7 +52,9 @@ def _heading(variant: Variant, rows: Sequence[Row], threads: int | None) -> str:
     if variant.updated:
         labels = [parameter.name or "unnamed" for parameter in variant.updated]
         lines[0] += f"; updates {', '.join(labels[:8])}{' ...' if len(labels) > 8 else ''}"
-    lines.append(f"{calls} kernel calls of {len(variant.plan.kernels)} kernels; " + _threads(threads))
+    lines.append(
+        f"{calls} kernel calls of {len(variant.plan.kernels)} kernels, by up to {threads} threads"
+    )
     build = variant.build
     lines.append(
         f"compiled in {duration(build.seconds)}: {build.compiled} kernels made by the back end in "
@@ -61,10 +62,6 @@ def _heading(variant: Variant, rows: Sequence[Row], threads: int | None) -> str:
         f"{build.from_memory} in memory"
     )
     return "\n".join([*lines, *_cache_lines()])
-
-
-def _threads(threads: int | None) -> str:
-    return "any number of threads" if threads is None else f"at most {threads} threads"
 
 
 def _cache_lines() -> list[str]:
@@ -79,52 +76,71 @@ def _cache_lines() -> list[str]:
     ]
 
 
-def _block(
-    variant: Variant,
-    row: Row,
-    rows: Sequence[Row],
-    uses: Counter[int],
-    levels: dict[int, int],
-    bound: Bound,
-    names: dict[str, str],
-) -> str:
-    lines = [_title(variant, row, uses, names)]
-    if not row.is_call:
-        return lines[0]
-    lines += _user_lines(row.members)
-    lines.append("moves    " + _moved(row, bound, names))
-    lines.append("threads  " + _threading(row, bound, names))
-    producers = producers_of(row, rows)
-    for producer in producers:
-        reason = boundary_reason(producer, row, producers, levels, names)
-        lines.append(f"apart from #{producer.number} ({producer.title}): {reason}")
-    return "\n      ".join(lines)
+@dataclass(frozen=True)
+class _Report:
+    """Writes one block for each instruction.
+
+    Args:
+        variant: the compiled graph.
+        rows: its instructions.
+        uses: how often each kernel is called.
+        levels: how many calls each call waits for.
+        bound: the extents whose values are known.
+        names: what open extents are called.
+        threads: how many may share a call.
+    """
+
+    variant: Variant
+    rows: Sequence[Row]
+    uses: Counter[int]
+    levels: dict[int, int]
+    bound: Bound
+    names: dict[str, str]
+    threads: int
+
+    def block(self, row: Row) -> str:
+        """Return what one instruction does."""
+        if not row.is_call:
+            return f"{_number(row)} {row.title}: {_jump_text(row)}"
+        lines = [f"{_number(row)} {self._call_text(row)}", *_user_lines(row.members)]
+        lines.append("moves    " + _moved(row, self.bound, self.names))
+        lines.append("threads  " + sharing(row, self.bound, self.names, self.threads))
+        producers = producers_of(row, self.rows)
+        for producer in producers:
+            reason = boundary_reason(producer, row, producers, self.levels, self.names)
+            lines.append(f"apart from #{producer.number} ({producer.title}): {reason}")
+        return "\n      ".join(lines)
+
+    def _call_text(self, row: Row) -> str:
+        region, number = row.region, row.instruction.kernel
+        text = row.title
+        if region is not None:
+            loops = [
+                f"{formula(extent, self.names)}{' (reduced)' if axis in region.reduced else ''}"
+                for axis, extent in enumerate(region.domain)
+            ]
+            text += f" over {' x '.join(loops) or 'one element'}, {_ops(len(row.members))}"
+        elif row.node is not None:
+            text += f" giving {row.node.type}"
+        shared = f", called {self.uses[number]} times" if self.uses[number] > 1 else ""
+        lanes = re.search(r"\blanes=(\d+)", self.variant.plan.kernels[number].key_text)
+        width = f", {lanes[1]} lanes" if lanes and lanes[1] != "1" else ""
+        return f"{text}  [kernel {number}{width}{shared}]"
 
 
-def _title(variant: Variant, row: Row, uses: Counter[int], names: dict[str, str]) -> str:
-    text = f"#{row.number:<4} {row.title}"
-    if not row.is_call:
-        meanings = {
-            Opcode.COMMIT: "all checks have passed; from here on parameters change",
-            Opcode.HALT: "the end",
-            Opcode.JUMP: f"go on at #{row.instruction.target}",
-            Opcode.JUMP_IF_FALSE: f"if false, go on at #{row.instruction.target}",
-        }
-        return f"{text}: {meanings[row.instruction.opcode]}"
-    region = row.region
-    if region is not None:
-        loops = [
-            f"{formula(extent, names)}{' (reduced)' if axis in region.reduced else ''}"
-            for axis, extent in enumerate(region.domain)
-        ]
-        text += f" over {' x '.join(loops) or 'one element'}, {_ops(len(row.members))}"
-    elif row.node is not None:
-        text += f" giving {row.node.type}"
-    number = row.instruction.kernel
-    shared = f", called {uses[number]} times" if uses[number] > 1 else ""
-    lanes = re.search(r"\blanes=(\d+)", variant.plan.kernels[number].key_text)
-    width = f", {lanes[1]} lanes" if lanes and lanes[1] != "1" else ""
-    return f"{text}  [kernel {number}{width}{shared}]"
+def _number(row: Row) -> str:
+    return f"#{row.number:<4}"
+
+
+def _jump_text(row: Row) -> str:
+    target = row.instruction.target
+    meanings = {
+        Opcode.COMMIT: "all checks have passed; from here on parameters change",
+        Opcode.HALT: "the end",
+        Opcode.JUMP: f"go on at #{target}",
+        Opcode.JUMP_IF_FALSE: f"if the condition is false, go on at #{target}",
+    }
+    return meanings.get(row.instruction.opcode, f"go on at #{target}")
 
 
 def _ops(count: int) -> str:
@@ -171,41 +187,3 @@ def _moved(row: Row, bound: Bound, names: dict[str, str]) -> str:
     if row.operations != 0:
         parts.append(f"computes {figure(row.operations, 'FLOP')}")
     return ", ".join(parts)
-
-
-def _threading(row: Row, bound: Bound, names: dict[str, str]) -> str:
-    """Return whether threads share the call, and in which pieces."""
-    extent, work = value_of(row.parallel, bound), value_of(row.work, bound)
-    if row.parallel == 1:
-        return "one: there is no loop to share"
-    if extent is not None and work is not None:
-        grain = grain_of(extent, work, max(available_cpus(), 2))
-        if not grain:
-            return "one: the work is too small to share"
-        return f"shared: {-(-extent // grain)} pieces of {grain} of {extent} iterations"
-    shared = f"the {formula(row.parallel, names)} iterations of its outermost loop"
-    threshold = _threshold(row)
-    if threshold is None:
-        return f"share {shared} where it pays (work {formula(row.work, names)} > {2 * GRAIN_WORK})"
-    name, least = threshold
-    if least >= _MANY_ROWS:
-        return "one"
-    return f"share {shared} from {names.get(name, name)} = {least} on"
-
-
-def _threshold(row: Row) -> tuple[str, int] | None:
-    """Return the one extent that decides about threads and the least that brings them in."""
-    involved = {*symbols(row.work), *symbols(row.parallel)}
-    if len(involved) != 1:
-        return None
-    (name,) = involved
-    low, high = 0, _MANY_ROWS
-
-    def pays(value: int) -> bool:
-        extent, work = value_of(row.parallel, {name: value}), value_of(row.work, {name: value})
-        return extent is not None and work is not None and grain_of(extent, work, max(available_cpus(), 2)) > 0
-
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if pays(middle) else (middle + 1, high)
-    return name, low

@@ -84,7 +84,7 @@ def _has(flawed: Test, value: Any) -> bool:
 def non_finite_error(
     graph: Graph,
     updated: Sequence[Parameter],
-    feeds: Mapping[str, Array],
+    feeds: Mapping[Any, Array],
     call_index: int,
     otherwise: str,
 ) -> NonFiniteError:
@@ -95,7 +95,7 @@ def non_finite_error(
     Args:
         graph: the user's graph: its outputs, then the new values of `updated`.
         updated: the parameters that the call would have changed.
-        feeds: the arrays of the failed call.
+        feeds: the arrays of the failed call, by name or node.
         call_index: the number of that call.
         otherwise: what to say if the interpreter finds all values finite.
     """
@@ -115,7 +115,7 @@ def non_finite_error(
         if turned is not None and (first is None or turned[0] is not first[0]):
             parts.append(_report(*turned, np.isnan))
         if not parts:
-            parts.append(f"{describe(output)} holds an infinity that the graph's constants bring in")
+            parts.append(f"{describe(output)} holds an infinity that constants bring in")
         text = "\nlater ".join(parts)
         return NonFiniteError(f"{text}\n  {_reached(graph, updated, position)}")
     return NonFiniteError(f"{otherwise}; no parameter was changed")

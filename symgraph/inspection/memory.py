@@ -9,7 +9,7 @@ from typing import Any
 from symgraph.errors import FeedError
 from symgraph.inspection.extents import bind, feed_shapes
 from symgraph.inspection.rows import Row, explained_rows
-from symgraph.inspection.text import place, scaled, table
+from symgraph.inspection.text import code_of, place, scaled, table
 from symgraph.node import Node
 from symgraph.runtime.arena import ITEM_BYTES, assign_offsets
 from symgraph.runtime.frame import ExtentMismatchError, bind_extents, slot_bytes
@@ -31,6 +31,7 @@ class StoredArray:
         first: the first instruction that needs it.
         last: the last one.
         lines: the user's lines behind it.
+        code: the text of the first of them.
     """
 
     label: str
@@ -39,6 +40,7 @@ class StoredArray:
     first: int
     last: int
     lines: tuple[str, ...]
+    code: str
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,11 @@ class Memory:
         parts = ("arena", "parameters", "constants", "feeds", "outputs", "total")
         sums = table(
             ("memory", "bytes", ""),
-            [(part, f"{getattr(self, part):,}", scaled(getattr(self, part), "B")) for part in
-            parts], left=(0,),
+            [
+                (part, f"{getattr(self, part):,}", scaled(getattr(self, part), "B"))
+                for part in parts
+            ],
+            left=(0,),
         )
         if not self.arrays:
             return sums
@@ -92,10 +97,11 @@ class Memory:
                 f"{entry.offset:,}",
                 f"#{entry.first}-#{entry.last}",
                 ", ".join(map(place, entry.lines[:2])),
+                entry.code,
             )
             for entry in self.arrays[:SHOWN]
         ]
-        arrays = table(("in the arena", "bytes", "at", "needed", "from"), rows, left=(0, 4))
+        arrays = table(("in the arena", "bytes", "at", "needed", "from", ""), rows, left=(0, 4, 5))
         left_out = len(self.arrays) - SHOWN
         more = f"\n... and {left_out} smaller ones" if left_out > 0 else ""
         return f"{sums}\n\n{arrays}{more}"
@@ -155,11 +161,13 @@ def _stored_array(
     writer: tuple[Row, int] | None, label: str, size: int, offset: int, slot: Any
 ) -> StoredArray:
     lines: tuple[str, ...] = ()
+    code = ""
     if writer is not None:
         node = _result(*writer)
         lines = (str(node.loc),) if node is not None else writer[0].instruction.lines
-        label = node.op.name if node is not None else label
-    return StoredArray(label, size, offset, slot.first, slot.last, lines)
+        if node is not None:
+            label, code = node.op.name, code_of(node.loc)
+    return StoredArray(label, size, offset, slot.first, slot.last, lines, code)
 
 
 def _result(row: Row, position: int) -> Node | None:

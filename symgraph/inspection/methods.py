@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symgraph.feeds import as_array, check_extents, named, wrong_names
 from symgraph.errors import SymGraphError
+from symgraph.feeds import as_array, check_extents, named, wrong_names
+from symgraph.leaves import Parameter
 from symgraph.node import Graph, Node
 from symgraph.runtime.executable import FailedCheckError
 
@@ -43,6 +44,10 @@ class Inspectable(ABC):
     @abstractmethod
     def _user_graph(self, arrays: Sequence[Array]) -> Graph:
         """Return what the user wrote, all types known: the outputs, then the updates."""
+
+    @abstractmethod
+    def _updated(self) -> Sequence[Parameter]:
+        """Return the parameters that a call changes."""
 
     @abstractmethod
     def _failure(
@@ -128,6 +133,16 @@ class Inspectable(ABC):
         from symgraph.inspection.summary import kernel_titles
 
         return kernel_titles(self._compiled())
+
+    def output_titles(self) -> list[str]:
+        """Return what pictures call the results: the outputs, then the new values of parameters.
+
+        Raises:
+            ShapeError: nothing has been compiled yet.
+        """
+        from symgraph.inspection.summary import output_titles
+
+        return output_titles(self._compiled())
 
     def memory(self, **dims: Any) -> Memory:
         """Return the memory that one call needs for the given extents, exact before it runs.
@@ -227,7 +242,8 @@ class Inspectable(ABC):
 
         arrays = self._checked(args, feeds)
         names = [node.name or "" for node in self.inputs]
-        return record(self._user_graph(arrays), dict(zip(names, arrays, strict=True)))
+        feeds = dict(zip(names, arrays, strict=True))
+        return record(self._user_graph(arrays), feeds, self._updated())
 
     def _checked(self, args: Sequence[Any], feeds: Mapping[str, Any]) -> tuple[Array, ...]:
         """Return the feeds as dense arrays, in order.

@@ -1,4 +1,4 @@
-"""Why two kernels that hand over a value are two and not one: the grouping rules, read backwards."""
+"""Why two kernels that hand over a value are not one: the grouping rules, read backwards."""
 
 from __future__ import annotations
 

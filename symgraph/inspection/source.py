@@ -17,8 +17,7 @@ from symgraph.variant import Variant
 
 
 def source_text(variant: Variant) -> str:
-    """Return each kernel of a plan once: where it is called, which of the user's lines it stems
-    from, and what it does.
+    """Return each kernel of a plan once: its calls, the user's lines behind it, and its loops.
 
     Kernels do not depend on extents; the formulas are those of the first call.
     """
@@ -37,7 +36,8 @@ def source_text(variant: Variant) -> str:
 
 def _header(number: int, calls: list[Row]) -> list[str]:
     numbers = ", ".join(f"#{row.number}" for row in calls)
-    lines = [f"# kernel {number}: {calls[0].title if calls else 'never called'}, called in {numbers}"]
+    title = calls[0].title if calls else "unused"
+    lines = [f"# kernel {number}: {title}, called in {numbers}"]
     locs = dict.fromkeys(
         SourceLoc(node.loc.file, node.loc.line) for row in calls for node in row.members
     )
@@ -55,9 +55,13 @@ def _listing(row: Row, key_text: str, names: dict[str, str]) -> str | None:
     if region_source(nest, kinds)[0].key_text != key_text:
         return None
     lanes = re.search(r"\blanes=(\d+)", key_text)
+    inputs = [
+        base.attrs["value"] if kind == "extent" else kind
+        for base, kind in zip(row.node.inputs, kinds, strict=True)
+    ]
     return region_listing(
         nest,
-        [b.attrs["value"] if k == "extent" else k for b, k in zip(row.node.inputs, kinds, strict=True)],
+        inputs,
         int(lanes[1]) if lanes else 1,
         _comment,
         lambda extent: formula(extent, names),

@@ -54,6 +54,13 @@ def kernel_titles(variant: Variant) -> dict[Node, str]:
     return titles
 
 
+def output_titles(variant: Variant) -> list[str]:
+    """Return a title for each output of the last stage."""
+    count = len(variant.plan.outputs)
+    outputs = ["output"] if count == 1 else [f"output {number}" for number in range(count)]
+    return outputs + [f"new {parameter.name or 'parameter'}" for parameter in variant.updated]
+
+
 def _title(row: Row, names: dict[str, str]) -> str:
     region = row.region
     if region is None:

@@ -47,7 +47,8 @@ def formula(extent: Extent, names: dict[str, str]) -> str:
 
 def place(loc: SourceLoc | str) -> str:
     """Return `file:line`, the file as seen from the present folder where it lies inside."""
-    file, _, line = (f"{loc.file}:{loc.line}" if isinstance(loc, SourceLoc) else loc).rpartition(":")
+    text = f"{loc.file}:{loc.line}" if isinstance(loc, SourceLoc) else loc
+    file, _, line = text.rpartition(":")
     inside = file.startswith(os.getcwd() + os.sep)
     return f"{os.path.relpath(file) if inside else file}:{line}"
 

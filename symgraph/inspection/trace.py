@@ -12,7 +12,7 @@ from symgraph.errors import SymGraphError
 from symgraph.inspection.names import name_nodes
 from symgraph.inspection.text import code_of, place, table
 from symgraph.interpret import evaluate
-from symgraph.leaves import ARGUMENT
+from symgraph.leaves import ARGUMENT, CONSTANT, Parameter
 from symgraph.location import SourceLoc
 from symgraph.node import Graph, Node
 
@@ -21,7 +21,7 @@ LONGEST_RECORD = 100_000
 """Values that a recording holds: a loop that never ends must not fill the memory."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Step:
     """One value of a recorded call.
 
@@ -40,6 +40,9 @@ class Step:
         """Return the user's line."""
         return self.node.loc
 
+    def __repr__(self) -> str:
+        return f"<{self.name} = {value_text(self.value)}, made at {self.loc}>"
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -53,29 +56,39 @@ class _FullError(Exception):
     """Ends a recording that has become too long."""
 
 
-def record(graph: Graph, feeds: Mapping[str, Array], call_index: int = 0) -> Recording:
-    """Evaluate a graph with the reference interpreter and keep every value.
+def record(
+    graph: Graph, feeds: Mapping[str, Array], updated: Sequence[Parameter] = ()
+) -> Recording:
+    """Evaluate a graph with the reference interpreter and keep every value but the constants.
+
+    Random numbers are those of the first call.
 
     Args:
-        graph: what to evaluate.
+        graph: the user's outputs, then the new values of `updated`.
         feeds: an array for each placeholder.
-        call_index: the number of the call, which random ops depend on.
+        updated: the parameters that a call would change.
     """
     seen: list[tuple[Node, Any]] = []
 
     def observe(node: Node, value: Any) -> None:
         if len(seen) >= LONGEST_RECORD:
             raise _FullError
-        seen.append((node, value))
+        if node.op not in (ARGUMENT, CONSTANT):
+            seen.append((node, value))
 
     error: Exception | None = None
     try:
-        evaluate(graph.outputs, feeds, call_index=call_index, observe=observe)
+        evaluate(graph.outputs, feeds, observe=observe)
     except (SymGraphError, _FullError) as raised:
         error = raised
-    names = name_nodes(list(dict.fromkeys(node for node, _ in seen if node.op is not ARGUMENT)))
-    steps = tuple(Step(names[node], node, value) for node, value in seen if node in names)
-    return Recording(steps, error)
+    new_values = graph.outputs[len(graph.outputs) - len(updated) :]
+    given = {
+        node: f"new {parameter.name}"
+        for node, parameter in zip(new_values, updated, strict=True)
+        if parameter.name is not None
+    }
+    names = name_nodes(list(dict.fromkeys(node for node, _ in seen)), given)
+    return Recording(tuple(Step(names[node], node, value) for node, value in seen), error)
 
 
 class Trace(Mapping[str, Any]):
@@ -108,7 +121,7 @@ class Trace(Mapping[str, Any]):
 
     def __str__(self) -> str:
         rows = [
-            (name, *summary(step.value), place(step.loc), code_of(step.loc))
+            (name, *summary(step.value), place(step.loc), step.loc.derived or code_of(step.loc))
             for name, step in self.steps.items()
         ]
         header = ("name", "value", "min", "max", "mean", "made at", "")
@@ -128,3 +141,11 @@ def summary(value: Any) -> tuple[str, str, str, str]:
         return text, "", "", ""
     mean = finite.mean(dtype=np.float64)
     return text, f"{finite.min():.4g}", f"{finite.max():.4g}", f"{mean:.4g}"
+
+
+def value_text(value: Any) -> str:
+    """Return a small value in full and of a large one its summary."""
+    if isinstance(value, np.ndarray) and value.size <= 8:
+        return np.array2string(value, precision=6).replace("\n", " ")
+    kind, low, high, mean = summary(value)
+    return f"{kind} from {low} to {high}, mean {mean}" if low else kind

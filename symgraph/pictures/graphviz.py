@@ -27,12 +27,12 @@ _ARROWS: dict[str, dict[str, str]] = {
     "capture": {"style": "dashed", "color": "gray40"},
     "result": {"style": "dashed", "color": "gray40", "arrowhead": "empty"},
 }
-_FRAME = {
-    "labeljust": "l",
-    "style": '"rounded,dashed"',
-    "color": "gray50",
-    "fontcolor": "gray30",
-    **_FONT,
+_RESULT = {"shape": "ellipse", "style": '"filled,bold"', "fillcolor": "palegreen"}
+_FRAME = {"labeljust": "l", "fontcolor": "gray30", **_FONT}
+_FRAMES: dict[str, dict[str, str]] = {
+    "branch": {"style": '"rounded,dashed"', "color": "gray50"},
+    "kernel": {"style": '"rounded,filled"', "color": "gray70", "fillcolor": '"#eef4fb"'},
+    "library": {"style": '"rounded,filled"', "color": "gray70", "fillcolor": '"#f4f0e6"'},
 }
 
 
@@ -76,7 +76,8 @@ def to_networkx(obj: Drawable) -> networkx.MultiDiGraph:
 def to_dot(obj: Drawable, path: str | Path | None = None, *, verbose: bool = False) -> pydot.Dot:
     """Draw a graph: operations as light-blue boxes, data as orange ellipses.
 
-    Branches of `cond` and the kernels of a compiled function are framed.
+    Branches of `cond` and the kernels of a compiled function are framed; what a compiled function
+    hands back or writes is green.
 
     Args:
         obj: a node, several nodes, a graph stage, or a compiled function.
@@ -108,7 +109,9 @@ def drawing_of(picture: Picture) -> pydot.Dot:
     drawing.set_edge_defaults(arrowsize="0.7")
     frames = []
     for index, group in enumerate(picture.groups):
-        frame = pydot.Cluster(f"g{index}", label=escaped(group.label), **_FRAME)
+        frame = pydot.Cluster(
+            f"g{index}", label=escaped(group.label), **_FRAME, **_FRAMES[group.kind]
+        )
         frames.append(frame)
     for box in picture.boxes:
         owner = drawing if box.group is None else frames[box.group]
@@ -125,7 +128,7 @@ def drawing_of(picture: Picture) -> pydot.Dot:
 def _dot_node(box: Box) -> Any:
     import pydot
 
-    look = _DATA if box.is_leaf else _OPERATION
+    look = _RESULT if box.is_result else _DATA if box.is_leaf else _OPERATION
     label = escaped("\n".join(box.lines))
     return pydot.Node(quoted_id(box.key), label=label, tooltip=escaped(str(box.node.loc)), **look)
 

@@ -1,43 +1,63 @@
-"""A graph as one self-contained HTML page."""
+"""A graph or a compiled function as one self-contained HTML page, and as notebooks show it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
+from symgraph.node import Graph, Node
 from symgraph.pictures.graphviz import drawing_of, render
-from symgraph.pictures.model import Drawable, Picture, picture_of
-from symgraph.printer import printable
+from symgraph.pictures.model import Drawable, Picture, Titled, picture_of
+from symgraph.printer import format_graph, printable
 
+MOST_BOXES = 600
+"""Larger graphs are shown as text: drawing them takes minutes, and nobody can read them."""
+
+_STYLE = """<style>
+.symgraph { font-family: Helvetica, Arial, sans-serif; }
+.symgraph table { border-collapse: collapse; font-size: 0.9em; }
+.symgraph th, .symgraph td { border-bottom: 1px solid #ccc; padding: 0.2em 0.8em; }
+.symgraph th, .symgraph td { text-align: left; vertical-align: top; }
+.symgraph tr.leaf td:first-child { border-left: 0.5em solid orange; }
+.symgraph tr.op td:first-child { border-left: 0.5em solid lightblue; }
+.symgraph tr.result td:first-child { border-left: 0.5em solid palegreen; }
+.symgraph tr:target { background: #ffc; }
+.symgraph .picture { overflow: auto; margin-bottom: 2em; }
+.symgraph pre { background: #f6f6f6; padding: 1em; overflow: auto; }
+.symgraph summary { cursor: pointer; font-weight: bold; margin: 0.6em 0; }
+</style>"""
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <title>symgraph</title>
-<style>
-body {{ font-family: Helvetica, Arial, sans-serif; margin: 2em; }}
-table {{ border-collapse: collapse; font-size: 0.9em; }}
-th, td {{ border-bottom: 1px solid #ccc; padding: 0.2em 0.8em; text-align: left; }}
-tr.leaf td:first-child {{ border-left: 0.5em solid orange; }}
-tr.op td:first-child {{ border-left: 0.5em solid lightblue; }}
-tr:target {{ background: #ffc; }}
-.picture {{ overflow: auto; margin-bottom: 2em; }}
-</style>
+<style>body {{ margin: 2em; }}</style>
 </head>
 <body>
-<div class="picture">{picture}</div>
-<table>
-<tr><th>node</th><th>what</th><th>inputs</th><th>in</th><th>made at</th></tr>
-{rows}
-</table>
+{body}
 </body>
 </html>
 """
 
 
-def to_html(obj: Drawable, path: str | Path) -> Path:
-    """Write a page with a table of the nodes and, if Graphviz is installed, a picture.
+@runtime_checkable
+class Tabled(Titled, Protocol):
+    """A compiled function that can say what its kernels do."""
 
-    The page needs no other file and runs no script.
+    @property
+    def source(self) -> str:
+        """Return the generated code."""
+
+    def kernel_table(self) -> Sequence[Mapping[str, str]]:
+        """Return a row of text for each kernel call, all with the same columns."""
+
+
+def to_html(obj: Drawable, path: str | Path) -> Path:
+    """Write a page with a picture (where Graphviz is installed, else text) and tables.
+
+    For a compiled function it also holds the table of its kernels, the graph after each pass, and
+    the generated code. The page needs no other file and runs no script.
 
     Args:
         obj: a node, several nodes, a graph stage, or a compiled function.
@@ -54,13 +74,87 @@ def to_html(obj: Drawable, path: str | Path) -> Path:
         PosixPath('square.html')
     """
     picture = picture_of(obj, verbose=True)
-    page = _PAGE.format(picture=_svg(picture), rows="\n".join(_rows(picture)))
+    parts = [_picture(picture, obj)]
+    if isinstance(obj, Tabled):
+        parts.append(_kernels(obj))
+        parts += [_folded(f"stage: {n}", format_graph(g)) for n, g in obj.stages.items()]
+        parts.append(_folded("generated code", obj.source))
+    parts.append(_details("nodes", _nodes(picture), opened=not isinstance(obj, Tabled)))
     target = Path(path)
-    target.write_text(page, encoding="utf-8")
+    target.write_text(_PAGE.format(body=_block(parts)), encoding="utf-8")
     return target
 
 
-def _rows(picture: Picture) -> list[str]:
+def fragment(obj: Tabled) -> str:
+    """Return what notebooks show of a compiled function: its picture and its kernels.
+
+    Raises:
+        SymGraphError: nothing has been compiled yet.
+    """
+    return _block([_picture(picture_of(obj), obj), _kernels(obj)])
+
+
+def svg_of(obj: Drawable) -> str | None:
+    """Return a drawing as an SVG element; None without Graphviz, and for very large graphs.
+
+    Raises:
+        GraphError: `obj` cannot be drawn.
+    """
+    drawn = _svg(picture_of(obj))
+    return drawn if drawn.startswith("<svg") else None
+
+
+def _block(parts: Iterable[str]) -> str:
+    body = "\n".join(parts)
+    return f'{_STYLE}\n<div class="symgraph">\n{body}\n</div>'
+
+
+def _picture(picture: Picture, obj: Drawable) -> str:
+    drawn = _svg(picture)
+    if drawn.startswith("<svg"):
+        return f'<div class="picture">{drawn}</div>'
+    return f"<p>{_text(drawn)}.</p>\n<pre>{_text(format_graph(_graph(obj)))}</pre>"
+
+
+def _graph(obj: Drawable) -> Graph:
+    if isinstance(obj, Graph):
+        return obj
+    if isinstance(obj, Node):
+        return Graph((), (obj,))
+    if isinstance(obj, Iterable):
+        return Graph((), tuple(obj))
+    return list(obj.stages.values())[-1]
+
+
+def _svg(picture: Picture) -> str:
+    """Return the picture as an SVG element, or the reason why there is none."""
+    import tempfile
+
+    if len(picture.boxes) > MOST_BOXES:
+        return f"{len(picture.boxes)} nodes are too many to draw"
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "graph.dot"), Path(folder, "graph.svg")
+        source.write_text(drawing_of(picture).to_string(), encoding="utf-8")
+        failure = render(source, target)
+        if failure is not None:
+            return failure
+        drawn = target.read_text(encoding="utf-8")
+    # The XML declaration and document type before the element have no place inside a page.
+    return drawn[drawn.index("<svg") :]
+
+
+def _kernels(obj: Tabled) -> str:
+    rows = obj.kernel_table()
+    if not rows:
+        return "<p>No kernel is called.</p>"
+    head = "".join(f"<th>{_text(column)}</th>" for column in rows[0])
+    body = "\n".join(
+        f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in row.values())}</tr>" for row in rows
+    )
+    return f'<table class="kernels">\n<tr>{head}</tr>\n{body}\n</table>'
+
+
+def _nodes(picture: Picture) -> str:
     operands: dict[str, list[str]] = {box.key: [] for box in picture.boxes}
     for arrow in picture.arrows:
         operands[arrow.target].append(f'<a href="#{arrow.source}">{arrow.source}</a>')
@@ -69,29 +163,24 @@ def _rows(picture: Picture) -> list[str]:
         what = "<br>".join(_text(line) for line in box.lines)
         frame = "" if box.group is None else _text(picture.groups[box.group].label)
         cells = (box.key, what, ", ".join(operands[box.key]), frame, _text(str(box.node.loc)))
-        kind = "leaf" if box.is_leaf else "op"
+        kind = "result" if box.is_result else "leaf" if box.is_leaf else "op"
         row = "".join(f"<td>{cell}</td>" for cell in cells)
         rows.append(f'<tr id="{box.key}" class="{kind}">{row}</tr>')
-    return rows
+    head = "<tr><th>node</th><th>what</th><th>inputs</th><th>in</th><th>made at</th></tr>"
+    return "\n".join(["<table>", head, *rows, "</table>"])
 
 
-def _text(line: str) -> str:
+def _folded(title: str, text: str) -> str:
+    return _details(title, f"<pre>{_text(text)}</pre>")
+
+
+def _details(title: str, body: str, *, opened: bool = False) -> str:
+    state = " open" if opened else ""
+    return f"<details{state}><summary>{_text(title)}</summary>\n{body}\n</details>"
+
+
+def _text(text: str) -> str:
     """Return a user's text as HTML that shows it literally."""
     from html import escape  # loads a table of 2000 entities, so not with the package
 
-    return "\n".join(escape(printable(part, None)) for part in line.split("\n"))
-
-
-def _svg(picture: Picture) -> str:
-    """Return the picture as an SVG element, or the reason why there is none."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder, "graph.dot"), Path(folder, "graph.svg")
-        source.write_text(drawing_of(picture).to_string(), encoding="utf-8")
-        failure = render(source, target)
-        if failure is not None:
-            return f"<p>{_text(failure)}.</p>"
-        drawn = target.read_text(encoding="utf-8")
-    # The XML declaration and document type before the element have no place inside a page.
-    return drawn[drawn.index("<svg") :]
+    return "\n".join(escape(printable(part, None)) for part in text.split("\n"))

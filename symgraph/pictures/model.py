@@ -28,6 +28,17 @@ class Compiled(Protocol):
         """Return each kernel's name and the nodes of one stage that it computes."""
 
 
+@runtime_checkable
+class Titled(Compiled, Protocol):
+    """A compiled function whose kernels and outputs have titles; its last stage is drawn."""
+
+    def kernel_titles(self) -> Mapping[Node, str]:
+        """Return the title of each fused or library node of the last stage."""
+
+    def output_titles(self) -> Sequence[str]:
+        """Return the title of each output of the last stage."""
+
+
 @dataclass(frozen=True)
 class Box:
     """One node of the picture.
@@ -38,6 +49,7 @@ class Box:
         is_leaf: draw it as data and not as an operation.
         lines: the label, as the user's plain text.
         group: index of the group it lies in, None for the top level.
+        is_result: draw it as something that the function hands back or changes.
     """
 
     key: str
@@ -45,6 +57,7 @@ class Box:
     is_leaf: bool
     lines: tuple[str, ...]
     group: int | None
+    is_result: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,10 +72,17 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Group:
-    """A frame around boxes: a kernel or a branch; `parent` is the index of the frame around it."""
+    """A frame around boxes: a kernel or a branch.
+
+    Args:
+        label: the user's plain text.
+        parent: the index of the frame around it, None if there is none.
+        kind: "branch", "kernel" for a fused one, or "library".
+    """
 
     label: str
     parent: int | None
+    kind: str = "branch"
 
 
 @dataclass
@@ -74,7 +94,7 @@ class Picture:
     groups: list[Group] = field(default_factory=list)
 
 
-Drawable = Node | Iterable[Node] | Graph | Compiled
+Drawable = Node | Iterable[Node] | Graph | Compiled | Titled
 
 
 def picture_of(obj: Drawable, *, verbose: bool = False) -> Picture:
@@ -86,10 +106,14 @@ def picture_of(obj: Drawable, *, verbose: bool = False) -> Picture:
     if isinstance(obj, Node):
         return _Painter(verbose).paint(topological((obj,)), {})
     if isinstance(obj, Graph):
-        return _Painter(verbose).paint(_all_nodes(obj), {})
+        return _Painter(verbose).paint(all_nodes(obj), {})
+    if isinstance(obj, Titled):
+        from symgraph.pictures.kernels import paint_kernels
+
+        return paint_kernels(obj, verbose)
     if isinstance(obj, Compiled):
         graph, kernels = _drawn_stage(obj)
-        return _Painter(verbose).paint(_all_nodes(graph), kernels)
+        return _Painter(verbose).paint(all_nodes(graph), kernels)
     outputs = tuple(obj) if isinstance(obj, Iterable) else (obj,)
     if not all(isinstance(node, Node) for node in outputs):
         raise GraphError(
@@ -99,7 +123,7 @@ def picture_of(obj: Drawable, *, verbose: bool = False) -> Picture:
     return _Painter(verbose).paint(topological(outputs), {})
 
 
-def _all_nodes(graph: Graph) -> list[Node]:
+def all_nodes(graph: Graph) -> list[Node]:
     """Return the graph's nodes, unused inputs included."""
     reached = topological(graph.outputs)
     known = set(reached)
@@ -130,7 +154,7 @@ class _Painter:
         group_of: dict[Node, int] = {}
         for label, members in kernels.items():
             group_of.update(dict.fromkeys(members, len(self._picture.groups)))
-            self._picture.groups.append(Group(f"kernel {label}", None))
+            self._picture.groups.append(Group(f"kernel {label}", None, "kernel"))
         self._paint_nodes(nodes, group_of, None)
         return self._picture
 
@@ -156,7 +180,7 @@ class _Painter:
     ) -> None:
         """Draw a branch in a frame, its arguments fed from outside and its outputs fed back."""
         self._picture.groups.append(Group(f"{owner.op.name} {name}", around))
-        inner = self._paint_nodes(_all_nodes(graph), {}, len(self._picture.groups) - 1)
+        inner = self._paint_nodes(all_nodes(graph), {}, len(self._picture.groups) - 1)
         operands = owner.inputs[len(owner.inputs) - len(graph.inputs) :]
         for position, (argument, operand) in enumerate(zip(graph.inputs, operands, strict=False)):
             arrow = Arrow(outer[operand], inner[argument], position, "capture")

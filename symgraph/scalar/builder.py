@@ -188,6 +188,15 @@ class ScalarBuilder(ABC, Generic[ValueT]):
             state = step(state)
         return state
 
+    @property
+    def scales_by_powers(self) -> bool:
+        """Tell whether `scale_by_power` is a single instruction here."""
+        return False
+
+    def scale_by_power(self, x: ValueT, n: ValueT) -> ValueT:
+        """Give x * 2**n for a float n that is whole, rounded once; only where it is offered."""
+        raise NotImplementedError(f"{type(self).__name__} does not scale by powers")
+
     def like(self, value: float, x: ValueT) -> ValueT:
         """Give a constant of the dtype of x."""
         return self.constant(value, x.dtype)

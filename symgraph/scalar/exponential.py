@@ -104,7 +104,7 @@ TANH_POLYNOMIAL = (
 
 def split_exponent(
     s: ScalarBuilder[ValueT], x: ValueT, *, upper: bool = False
-) -> tuple[ValueT, ValueT]:
+) -> tuple[ValueT, ValueT, ValueT]:
     """Split x = n ln 2 + r, for |x| within the range where exp neither over- nor underflows.
 
     Args:
@@ -114,7 +114,7 @@ def split_exponent(
             that keeps 2**n (e**r - 1) + 2**n - 1 from cancelling.
 
     Returns:
-        n as an integer of the same width, and r.
+        n as an integer of the same width, n as a float, and r.
     """
     table = EXPONENTIAL[x.dtype]
     integer = "int32" if x.dtype == "float32" else "int64"
@@ -125,7 +125,7 @@ def split_exponent(
     n = s.sub(s.bitcast(shifted, integer), s.bitcast(rounder, integer))
     whole = s.sub(shifted, rounder)
     r = s.fma(whole, s.like(-table.ln2_high, x), x)
-    return n, s.fma(whole, s.like(-table.ln2_low, x), r)
+    return n, whole, s.fma(whole, s.like(-table.ln2_low, x), r)
 
 
 def power_of_two(s: ScalarBuilder[ValueT], n: ValueT, dtype: str) -> ValueT:
@@ -135,11 +135,24 @@ def power_of_two(s: ScalarBuilder[ValueT], n: ValueT, dtype: str) -> ValueT:
     return s.bitcast(s.shift_left(biased, table.exponent_bits), dtype)
 
 
-def scale(s: ScalarBuilder[ValueT], x: ValueT, n: ValueT) -> ValueT:
+def scale(
+    s: ScalarBuilder[ValueT], x: ValueT, n: ValueT, whole: ValueT | None = None
+) -> ValueT:
     """Multiply by 2.0**n, rounding once also where the result is denormal.
 
     Half of n is applied at a time, so |n| may be up to twice the exponent range.
+
+    Args:
+        s: The builder.
+        x: A float.
+        n: An integer of the same width.
+        whole: The same as a float, where it is at hand: some processors scale in one instruction.
+
+    Returns:
+        The product.
     """
+    if whole is not None and s.scales_by_powers:
+        return s.scale_by_power(x, whole)
     half = s.shift_right_signed(n, 1)
     first = s.mul(x, power_of_two(s, half, x.dtype))
     return s.mul(first, power_of_two(s, s.sub(n, half), x.dtype))
@@ -155,13 +168,13 @@ def expm1_reduced(s: ScalarBuilder[ValueT], r: ValueT, *, upper: bool = False) -
 def exp(s: ScalarBuilder[ValueT], x: ValueT) -> ValueT:
     """Give e**x; at most 0.96 ulp in float32, 0.94 in float64."""
     table = EXPONENTIAL[x.dtype]
-    n, r = split_exponent(s, s.clamp(x, table.underflow, table.overflow))
-    return scale(s, s.add(s.like(1.0, x), expm1_reduced(s, r)), n)
+    n, whole, r = split_exponent(s, s.clamp(x, table.underflow, table.overflow))
+    return scale(s, s.add(s.like(1.0, x), expm1_reduced(s, r)), n, whole)
 
 
 def exp_moderate(s: ScalarBuilder[ValueT], x: ValueT) -> ValueT:
     """Give e**x for x whose result is a normal number; NaN stays NaN."""
-    n, r = split_exponent(s, x)
+    n, _, r = split_exponent(s, x)
     factor = power_of_two(s, n, x.dtype)
     return s.fma(factor, expm1_reduced(s, r), factor)
 
@@ -170,7 +183,7 @@ def expm1(s: ScalarBuilder[ValueT], x: ValueT) -> ValueT:
     """Give e**x - 1; at most 1.39 ulp in float32, 1.84 in float64."""
     table = EXPONENTIAL[x.dtype]
     lowest = -(table.exponent_bits + 4.0)
-    n, r = split_exponent(s, s.clamp(x, lowest, table.overflow))
+    n, _, r = split_exponent(s, s.clamp(x, lowest, table.overflow))
     # Half of 2**n is always finite, and doubling the result is exact until it overflows.
     half = power_of_two(s, s.sub(n, s.like(1, n)), x.dtype)
     offset = s.sub(half, s.like(0.5, x))
@@ -236,7 +249,7 @@ def cosh(s: ScalarBuilder[ValueT], x: ValueT) -> ValueT:
 def _half_exp_absolute(s: ScalarBuilder[ValueT], x: ValueT) -> ValueT:
     """Give e**|x| / 2, overflowing only where cosh does."""
     table = EXPONENTIAL[x.dtype]
-    n, r = split_exponent(s, s.clamp(s.absolute(x), 0.0, table.overflow + 1.0))
+    n, _, r = split_exponent(s, s.clamp(s.absolute(x), 0.0, table.overflow + 1.0))
     grown = s.add(s.like(1.0, x), expm1_reduced(s, r))
     return scale(s, grown, s.sub(n, s.like(1, n)))
 
@@ -245,7 +258,7 @@ def sinh(s: ScalarBuilder[ValueT], x: ValueT) -> ValueT:
     """Give the hyperbolic sine; at most 1.60 ulp in float32, 1.60 in float64."""
     table = EXPONENTIAL[x.dtype]
     magnitude = s.absolute(x)
-    n, r = split_exponent(s, s.clamp(magnitude, 0.0, table.overflow + 0.5), upper=True)
+    n, _, r = split_exponent(s, s.clamp(magnitude, 0.0, table.overflow + 0.5), upper=True)
     quarter = power_of_two(s, s.sub(n, s.like(2, n)), x.dtype)
     reduced = expm1_reduced(s, r, upper=True)
     growth = s.fma(quarter, reduced, s.sub(quarter, s.like(0.25, x)))

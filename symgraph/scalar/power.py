@@ -101,7 +101,7 @@ def _power_short(s: ScalarBuilder[ValueT], x: ValueT, y: ValueT) -> ValueT:
     log_x = s.fma(whole, s.like(0.6931471805599453, whole), log_m)
     product = s.mul(exponent, _log_at_the_edges(s, wide, log_x))
     # Far beyond the range of float32, well within that of float64.
-    n, r = split_exponent(s, s.clamp(product, -120.0, 120.0))
+    n, _, r = split_exponent(s, s.clamp(product, -120.0, 120.0))
     grown = s.fma(s.mul(r, r), s.polynomial(r, EXP_SHORT), s.add(s.like(1.0, r), r))
     bits = s.add(s.bitcast(grown, "int64"), s.shift_left(n, 52))
     return s.select(s.is_nan(product), product, s.bitcast(bits, "float64"))
@@ -153,9 +153,9 @@ def _power_long(s: ScalarBuilder[ValueT], x: ValueT, y: ValueT) -> ValueT:
     ordinary = s.lt(s.absolute(product), s.like(800.0, x))
     low = s.select(ordinary, low, s.like(0.0, x))
     table = EXPONENTIAL["float64"]
-    n, r = split_exponent(s, s.clamp(product, table.underflow, table.overflow))
+    n, whole, r = split_exponent(s, s.clamp(product, table.underflow, table.overflow))
     grown = s.add(s.like(1.0, x), expm1_reduced(s, s.add(r, low)))
-    return scale(s, grown, n)
+    return scale(s, grown, n, whole)
 
 
 def power_int(s: ScalarBuilder[ValueT], x: ValueT, y: ValueT) -> ValueT:

@@ -220,13 +220,13 @@ def _mlp_step(optimiser):
 
 
 def _rows(function):
-    """Return the labels of the instructions before the commit and after it."""
-    lines = [line.split() for line in function.explain().splitlines()[1:]]
-    rows = [line[1:] for line in lines if line[0].isdigit()]
-    names = [row[0] for row in rows]
-    cut = names.index("commit") if "commit" in names else len(rows)
+    """Return the labels of the kernel calls before the commit and after it."""
+    rows = function._compiled().plan.instructions
+    names = [row.opcode.name for row in rows]
+    cut = names.index("COMMIT") if "COMMIT" in names else len(rows)
     return [
-        [" ".join(row[1:]) for row in part if row[0] == "call"] for part in (rows[:cut], rows[cut:])
+        [row.label for row in part if row.opcode.name == "CALL"]
+        for part in (rows[:cut], rows[cut:])
     ]
 
 
