@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from benchmarks.case import Case, Run, Settings, Values
 
-SAMPLE_NANOSECONDS = 2_000_000
+SAMPLE_NANOSECONDS = 20_000_000
+REST_SECONDS = 0.02
+"""Pause before a peer's turn: the thread pools of other peers spin on for milliseconds after their
+last call and would take a core from it."""
 
 
 class DisagreementError(AssertionError):
@@ -112,7 +115,8 @@ def sample_interleaved(
         repeats: How many rounds.
 
     Returns:
-        Nanoseconds per call, one sample a round; a sample averages the calls that fill some 2 ms.
+        Nanoseconds per call, one sample a round; a sample averages the calls that fill some 20 ms,
+        after a rest and a call that is not timed.
     """
     counts = {name: calls_per_sample(step) for name, step in steps.items()}
     names = list(steps)
@@ -122,6 +126,8 @@ def sample_interleaved(
         # Each round starts with another peer: none always follows the same neighbour's cold caches.
         start = round_number % len(names)
         for name in names[start:] + names[:start]:
+            time.sleep(REST_SECONDS)
+            steps[name]()
             samples[name][round_number] = nanoseconds_per_call(steps[name], counts[name])
     return samples
 

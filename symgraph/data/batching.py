@@ -54,7 +54,7 @@ def batches(*arrays: Any, size: int, rng: Source | None = None) -> Batches:
         DataError: the numbers of rows differ, or `size` is not positive.
 
     Example:
-        >>> [list(part) for (part,) in batches(np.arange(5), size=2)]
+        >>> [part.tolist() for (part,) in batches(np.arange(5), size=2)]
         [[0, 1], [2, 3], [4]]
     """
     return Batches(arrays, size, rng)

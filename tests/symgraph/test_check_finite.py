@@ -82,7 +82,9 @@ def test_updates_are_checked_before_any_is_written(mode):
     f(x=2.0)
     before = good.value, bad.value
     np.testing.assert_array_equal(before[0], [3, 3, 3])
-    with pytest.raises(NonFiniteError, match="divide(.|\n)*it reaches the update of parameter 'bad'"):
+    with pytest.raises(
+        NonFiniteError, match="divide(.|\n)*it reaches the update of parameter 'bad'"
+    ):
         f(x=3.0)
     np.testing.assert_array_equal(good.value, before[0])
     np.testing.assert_array_equal(bad.value, before[1])
