@@ -8,6 +8,7 @@ Walther, "Evaluating Derivatives", chapter 3) on symbols instead of numbers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import overload
 
 from symgraph.errors import GradientError
 from symgraph.leaves import PARAMETER, PLACEHOLDER, Constant
@@ -18,6 +19,14 @@ from symgraph.ops.layout import broadcast_to, sum_to
 from symgraph.types import FLOATS, UNKNOWN, TensorType, TupleType
 
 Adjoint = Node | None
+
+
+@overload
+def grad(loss: Node, wrt: Node, *, allow_unused: bool = False) -> Node: ...
+
+
+@overload
+def grad(loss: Node, wrt: Sequence[Node], *, allow_unused: bool = False) -> list[Node]: ...
 
 
 def grad(

@@ -66,7 +66,35 @@ class _Grouper:
                 view = self.views.resolve(node)
                 if view is not None and view.base is node:
                     self.levels[node] = 1 + max(map(self._level, node.inputs), default=0)
+        self._sink(graph)
         return self.groups
+
+    def _sink(self, graph: Graph) -> None:
+        """Move groups whose values only one other group uses into that group.
+
+        Greedy placement gives an op the lowest level it can have, which is too early for one that
+        waits for a later kernel anyway (`momentum * velocity`, needed where the gradient arrives).
+        The later group has the higher level, so this makes no cycle.
+        """
+        users: dict[Group, set[object]] = {}
+        for node in graph:
+            own = self.groups.get(node, node)
+            for child in node.inputs:
+                group = self.groups.get(child)
+                if group is not None and group is not own:
+                    users.setdefault(group, set()).add(own)
+        for node in graph.outputs:
+            if node in self.groups:
+                users.setdefault(self.groups[node], set()).add(None)
+        for group in sorted(users, key=lambda group: -group.level):
+            (target, *others) = users[group]
+            if not others and isinstance(target, Group) and _absorbs(target, group):
+                target.members[:0] = group.members
+                self.groups.update(dict.fromkeys(group.members, target))
+                for used in users.values():
+                    if group in used:
+                        used.remove(group)
+                        used.add(target)
 
     def _base(self, node: Node) -> Node:
         view = self.views.resolve(node)
@@ -176,6 +204,15 @@ class _Grouper:
 
     def _readable_at_kept(self, child: Node, group: Group, inside: set[Node]) -> bool:
         return child not in inside or child.type.dims == group.kept
+
+
+def _absorbs(target: Group, group: Group) -> bool:
+    """Tell whether the ops of `group` may run in the kernel of a later group instead."""
+    return (
+        group.reduced is None
+        and group.domain == target.domain
+        and len(group.members) + len(target.members) <= MAX_MEMBERS
+    )
 
 
 def _reduces(node: Node) -> bool:

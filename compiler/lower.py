@@ -183,13 +183,13 @@ class Lowering:
         user_count = len(program.graph.outputs) - len(program.updated)
         outputs = []
         for index, node in enumerate(program.graph.outputs[:user_count]):
-            base, item = _written(node)
+            base, item = _written(self.view(node).base)
             number = self._new_buffer(BufferKind.OUTPUT, index, node.type, "output")
             self._buffer_of[base, item] = number
             outputs.append(number)
         self.lower_graph(program.graph)
         updates = [
-            (self.buffer(node), self.buffer(parameter))
+            (self.buffer(self.view(node).base), self.buffer(parameter))
             for node, parameter in zip(
                 program.graph.outputs[user_count:], program.updated, strict=True
             )
@@ -270,7 +270,7 @@ class Lowering:
         for leaf, operand in zip(graph.inputs, operands, strict=True):
             self._buffer_of[leaf, 0] = self.buffer(self.view(operand).base)
         for output, result in zip(graph.outputs, results, strict=True):
-            base, item = _written(output)
+            base, item = _written(self.view(output).base)
             self._buffer_of[base, item] = result
         self.lower_graph(graph)
 

@@ -9,7 +9,6 @@ from symgraph.compiler.rewrite import rebuild, with_inputs
 from symgraph.compiler.views import View, ViewResolver
 from symgraph.node import Graph, Node
 from symgraph.op import NO_GRADIENT, Elementwise, Leaf, Library, Op
-from symgraph.op import View as ViewKind
 from symgraph.ops.control import PROJECT
 from symgraph.ops.layout import broadcast_to
 from symgraph.types import Shape
@@ -50,7 +49,7 @@ def materialise(graph: Graph) -> Graph:
         return with_inputs(node, inputs)
 
     rebuilt = rebuild(graph, transform)
-    return Graph(rebuilt.inputs, _own_arrays(rebuilt.outputs))
+    return Graph(rebuilt.inputs, _own_arrays(rebuilt.outputs, views))
 
 
 def _with_batch(operand: Node, batch: Shape) -> Node:
@@ -82,13 +81,19 @@ _READABLE: dict[str, Callable[[View], bool]] = {
 }
 
 
-def _own_arrays(outputs: tuple[Node, ...]) -> tuple[Node, ...]:
-    """Return outputs that are each an array of their own: no view, no leaf, no repetition."""
+def _own_arrays(outputs: tuple[Node, ...], views: ViewResolver) -> tuple[Node, ...]:
+    """Return outputs that are each an array of their own: no leaf, no part, no repetition.
+
+    An output may be another shape of a computed array, if that array is no output itself.
+    """
     seen: set[Node] = set()
     owned = []
     for node in outputs:
-        if isinstance(node.op.kind, Leaf | ViewKind) or node.op is PROJECT or node in seen:
-            node = COPY(node)
-        seen.add(node)
+        view = views.resolve(node)
+        whole = view is not None and view.contiguous and view.base.type.size == node.type.size
+        base = view.base if view is not None and whole else node
+        if not whole or isinstance(base.op.kind, Leaf) or base.op is PROJECT or base in seen:
+            node = base = COPY(node)
+        seen.add(base)
         owned.append(node)
     return tuple(owned)

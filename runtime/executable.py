@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -139,16 +139,18 @@ class Executable:
     def _attempt(self, frame: Frame, feeds: tuple[Array, ...]) -> list[Array] | None:
         """Run a frame and give it back; None if a feed is not what it expects."""
         try:
-            return self._run_locked(frame, feeds)
+            return self._run_locked(frame, feeds, self._calls)
         finally:
             self._give_back(frame)
 
-    def _run_locked(self, frame: Frame, feeds: tuple[Array, ...]) -> list[Array] | None:
+    def _run_locked(
+        self, frame: Frame, feeds: tuple[Array, ...], calls: Iterator[int]
+    ) -> list[Array] | None:
         """Run a frame while holding the parameters' locks."""
         if not self._locks:
-            return self._execute(frame, feeds)
+            return self._execute(frame, feeds, calls)
         run = run_alone if self._writes else run_shared
-        return run(self._locks, self._execute, frame, feeds)
+        return run(self._locks, self._execute, frame, feeds, calls)
 
     def profile(self, feeds: tuple[Array, ...], repeats: int) -> Array:
         """Run the plan a number of times and measure each instruction.
@@ -165,24 +167,27 @@ class Executable:
             FailedCheckError: an index was out of range.
         """
         records = np.zeros((len(self.plan.instructions), 2), np.int64)
+        calls = count()  # random numbers of later calls do not depend on having been watched
         frame = self.frame_for(_shapes(feeds))
         try:
-            self._run_locked(frame, feeds)
+            self._run_locked(frame, feeds, calls)
             frame.words[at.PROFILE] = records.ctypes.data
             for _ in range(repeats):
-                self._run_locked(frame, feeds)
+                self._run_locked(frame, feeds, calls)
         finally:
             frame.words[at.PROFILE] = 0
             self._give_back(frame)
         return records
 
-    def _execute(self, frame: Frame, feeds: tuple[Array, ...]) -> list[Array] | None:
+    def _execute(
+        self, frame: Frame, feeds: tuple[Array, ...], calls: Iterator[int]
+    ) -> list[Array] | None:
         outputs = [output.array() for output in frame.outputs]
         objects = (*feeds, *outputs)
         if frame.parallel:
             frame.words[at.POOL] = pool.get(self.threads)
         if self._counts_calls:
-            frame.call_index[0] = next(self._calls)
+            frame.call_index[0] = next(calls)
         if self._native_feeds:
             result = self._run(frame.address, 0, id(objects) + at.TUPLE_ITEMS)
         elif bind_in_python(frame.address, objects) >= 0:

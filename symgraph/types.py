@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from symgraph.dims import Extent, broadcast, unresolved
+from symgraph.dims import Extent, broadcast, product, unresolved
 from symgraph.errors import DTypeError, ShapeError
 
 DTYPES = ("bool", "int32", "int64", "float32", "float64")
@@ -50,6 +50,11 @@ class TensorType:
         """Return the shape; the rank must be known."""
         assert self.shape is not None, "this type has an open rank"
         return self.shape
+
+    @property
+    def size(self) -> Extent:
+        """Return the number of elements; the rank must be known."""
+        return product(self.dims)
 
     @property
     def element(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from symgraph.dims import Extent
 from symgraph.inspection.extents import bind, extent_names, value_of
-from symgraph.inspection.reasons import boundary_reason, producers_of, row_levels
+from symgraph.inspection.reasons import boundary_reason, find_levels, find_producers
 from symgraph.inspection.rows import Row, explained_rows
 from symgraph.inspection.sharing import sharing
 from symgraph.inspection.text import code_of, duration, formula, place, scaled
@@ -38,7 +38,8 @@ def explain(variant: Variant, dims: Mapping[str, Any], threads: int | None) -> s
     rows = explained_rows(variant)
     uses = Counter(row.instruction.kernel for row in rows if row.is_call)
     workers = threads or available_cpus()
-    report = _Report(variant, rows, uses, row_levels(rows), bound, names, workers)
+    producers = find_producers(rows)
+    report = _Report(variant, producers, find_levels(producers), uses, bound, names, workers)
     return "\n\n".join([_heading(variant, rows, workers), *map(report.block, rows)])
 
 
@@ -82,18 +83,18 @@ class _Report:
 
     Args:
         variant: the compiled graph.
-        rows: its instructions.
+        producers: for each instruction those that it reads from.
+        levels: how many calls each instruction waits for.
         uses: how often each kernel is called.
-        levels: how many calls each call waits for.
         bound: the extents whose values are known.
         names: what open extents are called.
         threads: how many may share a call.
     """
 
     variant: Variant
-    rows: Sequence[Row]
+    producers: Sequence[Sequence[Row]]
+    levels: Sequence[int]
     uses: Counter[int]
-    levels: dict[int, int]
     bound: Bound
     names: dict[str, str]
     threads: int
@@ -105,7 +106,7 @@ class _Report:
         lines = [f"{_number(row)} {self._call_text(row)}", *_user_lines(row.members)]
         lines.append("moves    " + _moved(row, self.bound, self.names))
         lines.append("threads  " + sharing(row, self.bound, self.names, self.threads))
-        producers = producers_of(row, self.rows)
+        producers = self.producers[row.number]
         for producer in producers:
             reason = boundary_reason(producer, row, producers, self.levels, self.names)
             lines.append(f"apart from #{producer.number} ({producer.title}): {reason}")

@@ -15,23 +15,26 @@ from symgraph.runtime.plan import Opcode
 from symgraph.types import Shape
 
 
-def producers_of(row: Row, rows: Sequence[Row]) -> list[Row]:
-    """Return the calls that wrote what `row` reads, each the last one before it."""
-    found: dict[int, Row] = {}
-    for buffer in row.instruction.reads:
-        for earlier in reversed(rows[: row.number]):
-            if buffer in earlier.instruction.writes:
-                found.setdefault(earlier.number, earlier)
-                break
-    return [found[number] for number in sorted(found)]
-
-
-def row_levels(rows: Sequence[Row]) -> dict[int, int]:
-    """Return for each row how many calls, one after another, it waits for."""
-    levels: dict[int, int] = {}
+def find_producers(rows: Sequence[Row]) -> list[list[Row]]:
+    """Return for each row the rows that wrote what it reads, each the last one before it."""
+    writers: dict[int, Row] = {}
+    found = []
     for row in rows:
-        before = (levels[producer.number] for producer in producers_of(row, rows))
-        levels[row.number] = 1 + max(before, default=0)
+        read = (writers[buffer] for buffer in row.instruction.reads if buffer in writers)
+        found.append(sorted(dict.fromkeys(read), key=lambda producer: producer.number))
+        writers.update(dict.fromkeys(row.instruction.writes, row))
+    return found
+
+
+def find_levels(producers: Sequence[Sequence[Row]]) -> list[int]:
+    """Return for each row how many calls, one after another, it waits for.
+
+    Args:
+        producers: for each row those that it reads from.
+    """
+    levels: list[int] = []
+    for before in producers:
+        levels.append(max((1 + levels[row.number] for row in before), default=0))
     return levels
 
 
@@ -39,7 +42,7 @@ def boundary_reason(
     producer: Row,
     consumer: Row,
     producers: Sequence[Row],
-    levels: dict[int, int],
+    levels: Sequence[int],
     names: dict[str, str],
 ) -> str:
     """Return why `consumer`, which reads what `producer` writes, is a kernel of its own.
@@ -67,7 +70,7 @@ def boundary_reason(
     if later:
         return (
             f"it also reads #{later[-1].number}, which is ready later: that waits for "
-            f"{levels[later[-1].number] - 1} calls, the other for {levels[producer.number] - 1}"
+            f"{levels[later[-1].number]} calls, the other for {levels[producer.number]}"
         )
     if len(first.members) + len(second.members) > MAX_MEMBERS:
         return f"together they would exceed {MAX_MEMBERS} ops, the most that one kernel holds"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.dims import Extent
+from symgraph.dims import Extent, minimum
 from symgraph.errors import GraphError, ShapeError
 from symgraph.leaves import lift
 from symgraph.location import user_location
@@ -35,9 +35,11 @@ def _infer_assemble(types: tuple[Any, ...], attrs: Attrs) -> TensorType:
             if length == 0:
                 continue
             last = start + (length - 1) * step
+            # 1 where there is something to place: nothing fits anywhere.
+            some = minimum(length, 1)
             reason = f"a part of extent {length} from {start} by {step} leaves an axis of {whole}"
-            assume_at_least(whole, (last if step > 0 else start) + 1, reason)
-            assume_at_least(start if step > 0 else last, 0, reason)
+            assume_at_least(whole, some * ((last if step > 0 else start) + 1), reason)
+            assume_at_least(some * (start if step > 0 else last), 0, reason)
     return TensorType(promote(types), shape, all(part.weak for part in types))
 
 

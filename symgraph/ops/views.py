@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.dims import Extent, broadcast, floor_divide, product
+from symgraph.dims import Extent, broadcast, evaluate, floor_divide, product
 from symgraph.errors import ShapeError
 from symgraph.leaves import lift
 from symgraph.node import Node, Operand
@@ -88,7 +88,7 @@ def _infer_reshape(types: tuple[Any, ...], attrs: Attrs) -> TensorType:
 
 
 def _reshape(x: Array, shape: tuple[int, ...]) -> Array:
-    return np.reshape(x, tuple(int(extent) for extent in resolved_shape(x.shape, shape)))  # type: ignore[arg-type]  # ints only give ints
+    return np.reshape(x, tuple(evaluate(extent, {}) for extent in resolved_shape(x.shape, shape)))
 
 
 RESHAPE: Op = Op(

@@ -220,6 +220,14 @@ def test_a_profile_refuses_what_a_call_refuses(step):
         step[0].profile(**feeds(), repeats=0)
 
 
+def test_a_profile_uses_up_no_random_numbers():
+    x = Placeholder("x", (1,), "float32")
+    first, second = (compile(sg.random.normal((1,), seed=5) + x) for _ in range(2))
+    first.profile(np.zeros(1, "f4"), repeats=3)
+    for _ in range(2):
+        assert first(np.zeros(1, "f4")) == second(np.zeros(1, "f4"))
+
+
 def test_calls_after_a_profile_are_not_profiled(step):
     step[0].profile(**feeds(), repeats=2)
     frame = step[0]._latest.executable.frame_for(((100, 20), (100,)))

@@ -239,7 +239,7 @@ def test_each_parameter_is_updated_in_place_by_one_region(make):
     assert all(label.split()[-1] == "region" for label in late)
 
 
-@pytest.mark.parametrize("make", [sg.optim.SGD, sg.optim.Adam])
+@pytest.mark.parametrize("make", [sg.optim.SGD, sg.optim.Momentum, sg.optim.Adam])
 def test_updates_cost_nothing_before_the_commit(make):
     step, gradients = _mlp_step(make())
     products = [label for label in _rows(gradients)[0] if label == "batch_matmul"]
