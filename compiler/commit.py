@@ -1,7 +1,8 @@
 """The end of a step: parameters change together, after everything that can fail or be interrupted.
 
 An update whose kernel can write straight into its parameter is moved behind the commit point; the
-others are computed before it and copied after it.
+others are computed before it and copied after it. If such a kernel may report a problem, a probe
+runs in its old place: the same kernel without its stores.
 """
 
 from __future__ import annotations
@@ -32,9 +33,14 @@ def commit_updates(lowering: Lowering, updates: list[tuple[int, int]]) -> list[I
     rows = lowering.instructions
     if not updates:
         return [*rows, Instruction(Opcode.HALT)]
-    moved, direct = _movable(rows, dict(updates))
+    moved, direct = _movable(rows, dict(updates), set(lowering.probes))
     renamed = {value: parameter for value, parameter in updates if value in direct}
-    early = _without(rows, moved)
+    probes = {
+        number: _probe(lowering, _renamed(rows[number], renamed))
+        for number in moved
+        if _may_fail(rows[number])
+    }
+    early = _without(rows, moved, probes)
     late = [_renamed(rows[number], renamed) for number in sorted(moved)]
     copies = [
         _copy(lowering, value, parameter) for value, parameter in updates if value not in direct
@@ -42,20 +48,41 @@ def commit_updates(lowering: Lowering, updates: list[tuple[int, int]]) -> list[I
     return [*early, Instruction(Opcode.COMMIT), *late, *copies, Instruction(Opcode.HALT)]
 
 
-def _without(rows: list[Instruction], moved: set[int]) -> list[Instruction]:
-    """Return the rows that stay, with jumps led to where their targets have gone."""
+def _without(
+    rows: list[Instruction], moved: set[int], probes: dict[int, Instruction]
+) -> list[Instruction]:
+    """Return the rows that stay and the probes of others; jumps lead to where targets went."""
+    gone = moved - set(probes)
     places = [0]
     for number in range(len(rows)):
-        places.append(places[-1] + (number not in moved))
+        places.append(places[-1] + (number not in gone))
     return [
         row if row.target < 0 else replace(row, target=places[row.target])
-        for number, row in enumerate(rows)
-        if number not in moved
+        for number, row in enumerate(probes.get(n, row) for n, row in enumerate(rows))
+        if number not in gone
     ]
 
 
-def _movable(rows: list[Instruction], updates: dict[int, int]) -> tuple[set[int], set[int]]:
-    """Return the rows that may run after the commit, and the new values they write in place."""
+def _may_fail(row: Instruction) -> bool:
+    return any(isinstance(argument, StatusAddress) for argument in row.arguments)
+
+
+def _probe(lowering: Lowering, row: Instruction) -> Instruction:
+    """Return the row that finds the problems of `row` and writes nothing."""
+    kernel = lowering.kernel(lowering.probes[row.kernel]())
+    return replace(row, kernel=kernel, writes=(), label="check before the commit")
+
+
+def _movable(
+    rows: list[Instruction], updates: dict[int, int], probed: set[int]
+) -> tuple[set[int], set[int]]:
+    """Return the rows that may run after the commit, and the new values they write in place.
+
+    Args:
+        rows: the plan so far.
+        updates: for each new value the parameter it goes to.
+        probed: the kernels that can be run for their problems alone.
+    """
     if any(row.opcode in (Opcode.JUMP, Opcode.JUMP_IF_FALSE) for row in rows):
         # Rows inside branches must stay where the jumps lead.
         inside = _inside_branches(rows)
@@ -71,7 +98,7 @@ def _movable(rows: list[Instruction], updates: dict[int, int]) -> tuple[set[int]
         wanted = [buffer for buffer in row.writes if buffer in updates]
         if not wanted or number in inside or len(wanted) != len(row.writes):
             continue
-        if any(isinstance(argument, StatusAddress) for argument in row.arguments):
+        if _may_fail(row) and row.kernel not in probed:
             continue  # what can fail must do so before anything is written
         pairs = set(row.in_place)
         if all(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -97,6 +97,7 @@ class Lowering:
         self.members: list[tuple[str, tuple[Node, ...]]] = []
         self.checks: list[Check] = []
         self.problems: list[Problem] = []
+        self.probes: dict[int, Callable[[], KernelSource]] = {}
         self.views = ViewResolver()
         self._buffer_of: dict[tuple[Node, int], int] = {}
         self._kernel_numbers: dict[str, int] = {}

@@ -43,10 +43,13 @@ def lower_region(
     arguments = _arguments(lowering, node, nest, signature, destinations)
     read = [c for c, kind in zip(node.inputs, kinds, strict=True) if kind == "memory"]
     _require_elements(lowering, region)
+    kernel = lowering.kernel(source)
+    if signature.flags and len(nest.passes) == 1 and not region.reduced:
+        lowering.probes[kernel] = lambda: region_source(nest, kinds, stores=False)[0]
     lowering.emit(
         Instruction(
             opcode=Opcode.CALL,
-            kernel=lowering.kernel(source),
+            kernel=kernel,
             arguments=arguments,
             reads=tuple(dict.fromkeys(lowering.buffer(child) for child in read)),
             writes=destinations,

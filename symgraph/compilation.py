@@ -58,12 +58,7 @@ def compile(
         >>> f(a=2, b=3)
         array(7)
     """
-    if device != "cpu":
-        raise DeviceError(f"device {device!r} is not available: this version runs on 'cpu' only")
-    if mode not in ("native", "reference"):
-        raise GraphError(f"mode is 'native' or 'reference', not {mode!r}")
-    if threads is not None and (not isinstance(threads, int) or threads < 1):
-        raise GraphError(f"threads is a positive int or None, not {threads!r}")
+    _check_options(device, threads, mode)
     nodes, restore = flatten(outputs)
     pairs = _checked_updates(updates)
     reachable = placeholders_of([*nodes, *(node for _, node in pairs)])
@@ -81,6 +76,15 @@ def compile(
         closed=closed,
         check_finite=check_finite,
     )
+
+
+def _check_options(device: str, threads: int | None, mode: str) -> None:
+    if device != "cpu":
+        raise DeviceError(f"device {device!r} is not available: this version runs on 'cpu' only")
+    if mode not in ("native", "reference"):
+        raise GraphError(f"mode is 'native' or 'reference', not {mode!r}")
+    if threads is not None and (not isinstance(threads, int) or threads < 1):
+        raise GraphError(f"threads is a positive int or None, not {threads!r}")
 
 
 def _checked_updates(updates: Updates | None) -> list[tuple[Parameter, Node]]:

@@ -121,6 +121,7 @@ class Function(Inspectable):
     # Variants.
 
     def _variant_for(self, arrays: Sequence[Array]) -> Variant:
+        self._refuse_reference()
         fed = self._fed(arrays)
         variant = self._known_variant(fed)
         if variant is None:
@@ -197,7 +198,15 @@ class Function(Inspectable):
             return non_finite_error(graph, variant.updated, feeds, error.call_index, str(error))
         return _PROBLEMS[error.kind](f"{error}; no parameter was changed")
 
+    def _refuse_reference(self) -> None:
+        if self._mode == "reference":
+            raise GraphError(
+                "mode='reference' compiles nothing, so there are no kernels to look at; trace and "
+                f"debug work\n  at {user_location()}"
+            )
+
     def _compiled(self) -> Variant:
+        self._refuse_reference()
         if self._latest is None:
             raise ShapeError(
                 "shapes or dtypes are open until the first call, so nothing is compiled yet: call "

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from symgraph.compiler.specialise import Fed, is_open, specialise
+from symgraph.errors import FeedError
 from symgraph.interpret import evaluate
 from symgraph.leaves import Parameter
-from symgraph.node import Graph, Node
+from symgraph.node import Graph, Node, describe
 from symgraph.shared_lock import run_alone, run_shared
 from symgraph.variant import check_updates, parameters_of
 
@@ -70,6 +71,12 @@ def _evaluate(
         known = {**feeds, **given}
         raise non_finite_error(graph, updated, known, call_index, "an output is not finite")
     count = len(values) - len(updates)
+    for (parameter, node), value in zip(updates, values[count:], strict=True):
+        if value.shape != parameter.shape:
+            raise FeedError(
+                f"the update of {describe(parameter)} has another shape: {describe(node)}, "
+                f"here {value.shape}"
+            )
     targets = [parameter.storage for parameter, _ in updates]
     _overwrite(targets, values[count:])
     return values[:count]

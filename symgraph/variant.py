@@ -14,8 +14,8 @@ from symgraph.errors import CompileError, DTypeError, ShapeError
 from symgraph.leaves import PARAMETER, PLACEHOLDER, Parameter
 from symgraph.location import user_location
 from symgraph.node import Graph, Node, describe, infer_type
-from symgraph.op import Leaf
-from symgraph.ops.assume import collect_assumptions
+from symgraph.op import Elementwise, Leaf
+from symgraph.ops.assume import Assumption, assume_equal, collect_assumptions
 from symgraph.ops.elementwise import cast
 from symgraph.runtime.executable import Executable
 from symgraph.runtime.jit import KernelBuildError, Statistics, statistics
@@ -97,9 +97,11 @@ def build_variant(
     """
     started, before = time.perf_counter(), statistics()
     specialised = specialise(Graph(tuple(inputs), (*outputs, *(n for _, n in updates))), fed)
-    graph = check_updates(specialised.graph, updates)
-    relations = _assumptions(graph)
+    with collect_assumptions() as found:
+        graph = check_updates(specialised.graph, updates)
+    relations = [_relation(entry, entry.reason) for entry in found]
     stages = run_pipeline(graph, options)
+    relations += _assumptions(graph, stages["expand"])
     feeds = graph.inputs
     sources = _sources(feeds)
     program = Program(
@@ -181,11 +183,14 @@ def check_update(parameter: Parameter, node: Node) -> None:
         DTypeError: it has a dtype that does not convert to the parameter's.
     """
     given = node.type
-    if given.shape != parameter.type.shape:
-        raise ShapeError(
-            f"the update of {describe(parameter)} has another shape: {describe(node)}\n"
-            f"  at {user_location()}"
-        )
+    text = f"the update of {describe(parameter)} has another shape: {describe(node)}"
+    try:
+        if given.rank != parameter.type.rank:
+            raise ShapeError(text)
+        for extent, own in zip(given.dims, parameter.type.dims, strict=True):
+            assume_equal(extent, own, text)
+    except ShapeError as error:
+        raise ShapeError(f"{error}\n  at {user_location()}") from None
     if given.dtype != parameter.dtype and not (
         given.weak and promote((given, parameter.type)) == parameter.dtype
     ):
@@ -200,24 +205,30 @@ def wrong_update_dtype(parameter: Parameter, node: Node) -> DTypeError:
     )
 
 
-def _assumptions(graph: Graph) -> list[Relation]:
-    """Return what the type rules took for granted about symbolic extents, named for messages."""
-    relations: list[Relation] = []
-    for node in graph:
-        if isinstance(node.op.kind, Leaf):
-            continue
-        with collect_assumptions() as found:
-            infer_type(node.op, node.inputs, node.attrs)
-        relations += [
-            (
-                "equal" if entry.relation == "==" else "at least",
-                entry.left,
-                entry.right,
-                f"{node.op.name}: {entry.reason}, here {{left}} and {{right}} (made at {node.loc})",
-            )
-            for entry in found
-        ]
-    return relations
+def _assumptions(*graphs: Graph) -> list[Relation]:
+    """Return what type rules took for granted about symbolic extents, each relation once.
+
+    That includes what holds only in a branch: no branch may be compiled to read out of bounds.
+    """
+    relations: dict[tuple[str, Extent, Extent], Relation] = {}
+    stack = list(reversed(graphs))
+    while stack:
+        for node in stack.pop():
+            stack.extend(value for value in node.attrs.values() if isinstance(value, Graph))
+            if isinstance(node.op.kind, Leaf | Elementwise):
+                continue
+            with collect_assumptions() as found:
+                infer_type(node.op, node.inputs, node.attrs)
+            for entry in found:
+                text = f"{node.op.name}: {entry.reason} (made at {node.loc})"
+                relation = _relation(entry, text)
+                relations.setdefault(relation[:3], relation)
+    return list(relations.values())
+
+
+def _relation(entry: Assumption, text: str) -> Relation:
+    kind = "equal" if entry.relation == "==" else "at least"
+    return kind, entry.left, entry.right, f"{text}, here {{left}} and {{right}}"
 
 
 def _sources(feeds: Sequence[Node]) -> dict[str, tuple[int, int]]:

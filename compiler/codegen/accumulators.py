@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from symgraph.compiler.codegen.llvm_scalar import LLVMBuilder, LLVMValue
-from symgraph.compiler.codegen.loops import integer
 from symgraph.compiler.codegen.operands import as_dtype
 from symgraph.compiler.codegen.reducers import combine, identity
 from symgraph.compiler.region import accumulator_dtype
@@ -52,20 +51,32 @@ class Accumulators:
         return LLVMValue(self._builder.load(slot), dtype)
 
     def across_lanes(self, node: Node, scalar: LLVMBuilder) -> LLVMValue:
-        """Return the lanes combined, as a balanced tree in a fixed order."""
-        total = self.total(node)
-        if self._vector.lanes == 1:
-            return total
-        lanes = [
-            LLVMValue(self._builder.extract_element(total.ir, integer(lane)), total.dtype)
-            for lane in range(self._vector.lanes)
-        ]
-        while len(lanes) > 1:
-            lanes = [
-                combine(scalar, combiner(node), left, right)
-                for left, right in zip(lanes[::2], lanes[1::2], strict=True)
+        """Return the lanes combined: halves with each other until one element is left."""
+        from llvmlite import ir
+
+        total, lanes = self.total(node), self._vector.lanes
+        while lanes > 2:
+            lanes //= 2
+            halves = [
+                LLVMValue(self._half(total.ir, start, lanes), total.dtype) for start in (0, lanes)
             ]
-        return lanes[0]
+            narrow = LLVMBuilder(self._builder, lanes)
+            total = combine(narrow, combiner(node), *halves)
+        if lanes == 1:
+            return total
+        pair = [
+            self._builder.extract_element(total.ir, ir.Constant(ir.IntType(32), lane))
+            for lane in (0, 1)
+        ]
+        return combine(scalar, combiner(node), *(LLVMValue(one, total.dtype) for one in pair))
+
+    def _half(self, vector: ir.Value, start: int, lanes: int) -> ir.Value:
+        """Return `lanes` elements of a vector from `start` on."""
+        from llvmlite import ir
+
+        numbers = ir.VectorType(ir.IntType(32), lanes)
+        mask = ir.Constant(numbers, list(range(start, start + lanes)))
+        return self._builder.shuffle_vector(vector, vector, mask)
 
 
 def combiner(node: Node) -> str:

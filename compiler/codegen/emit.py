@@ -50,13 +50,21 @@ class RegionEmitter:
     """Emits one region into a function body."""
 
     def __init__(
-        self, nest: Nest, signature: Signature, lanes: int, builder: ir.IRBuilder, args: ir.Value
+        self,
+        nest: Nest,
+        signature: Signature,
+        lanes: int,
+        builder: ir.IRBuilder,
+        args: ir.Value,
+        *,
+        stores: bool = True,
     ) -> None:
         """Load the arguments; nothing else is emitted yet."""
         self.nest = nest
         self.builder = builder
         self.operands = Operands(nest, signature, lanes, builder, args)
         self.signature = signature
+        self._stores = stores
         self._input_numbers = {leaf: n for n, leaf in enumerate(nest.region.graph.inputs)}
         self._kept: Values = {}
         self._hoisted: dict[int, LLVMValue] = {}
@@ -262,6 +270,8 @@ class RegionEmitter:
                 self._store(output, self._kept[node], point)
 
     def _store(self, output: int, value: LLVMValue, point: Point) -> None:
+        if not self._stores:
+            return
         self.operands.store(output, point.builder, value, point.offsets, point.i, point.mask)
 
     # Problems found at run time.

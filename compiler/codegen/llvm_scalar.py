@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from symgraph.compiler.codegen import x86
 from symgraph.compiler.codegen.llvm_types import (
     MEMORY_BYTES,
     LLVMValue,
     conversion_instruction,
     element_type,
 )
-from symgraph.compiler.codegen import x86
 from symgraph.scalar.builder import BIT_WIDTH, FLOAT_DTYPES, ScalarBuilder
 
 if TYPE_CHECKING:

@@ -13,25 +13,28 @@ from symgraph.op import Elementwise
 from symgraph.runtime.plan import KernelSource
 
 ITEM_BYTES = {"bool": 1, "int32": 4, "int64": 8, "float32": 4, "float64": 8}
-CODE_VERSION = 5
+CODE_VERSION = 6
 """Part of every key; raised when the emitted code changes for the same text."""
 
 
-def region_source(nest: Nest, kinds: tuple[Kind, ...]) -> tuple[KernelSource, Signature]:
+def region_source(
+    nest: Nest, kinds: tuple[Kind, ...], *, stores: bool = True
+) -> tuple[KernelSource, Signature]:
     """Return the kernel of a region and the layout of its arguments.
 
     Args:
         nest: the region's loops.
         kinds: for each input whether it is memory, an affine index or an extent.
+        stores: whether it writes its outputs; if not, it only reports problems.
     """
     signature = Signature(nest, kinds, _flags(nest))
     lanes = _lanes(nest)
-    text = _canonical_text(nest, kinds, lanes)
+    text = _canonical_text(nest, kinds, lanes) + ("" if stores else "\nwithout stores")
 
     def build(builder: Any, args: Any, lo: Any, hi: Any) -> None:
         from symgraph.compiler.codegen.emit import RegionEmitter
 
-        RegionEmitter(nest, signature, lanes, builder, args).emit(lo, hi)
+        RegionEmitter(nest, signature, lanes, builder, args, stores=stores).emit(lo, hi)
 
     return KernelSource(text, build, text), signature
 

@@ -128,7 +128,8 @@ def _traffic(
 ) -> tuple[Extent, Extent]:
     """Return the bytes read and written."""
     if node is not None and node.op is FUSED:
-        return _region_traffic(node)
+        read, written = _region_traffic(node)
+        return read, written if instruction.writes else 0
     if node is not None and node.op.name == "gather":
         result = _bytes(node.type)
         return result + sum((_bytes(child.type) for child in node.inputs[1:]), 0), result

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from symgraph.dims import Extent
 from symgraph.errors import DTypeError, GradientError, GraphError, ShapeError
 from symgraph.leaves import Constant, lift
 from symgraph.location import user_location
 from symgraph.node import Graph, Node, Operand, apply, describe
 from symgraph.op import Attrs, Control, Op
+from symgraph.ops.assume import assume_equal
 from symgraph.ops.branches import closed, outline, rebuilt, trace
 from symgraph.ops.comparison import not_equal
 from symgraph.ops.composite import argument
-from symgraph.ops.views import broadcast_to
+from symgraph.ops.views import broadcast_to, reshape
 from symgraph.types import FLOATS, UNKNOWN, TensorType, TupleType, promote
 
 Adjoint = Node | None
@@ -33,9 +35,17 @@ def _common_type(position: int, then: Node, other: Node) -> TensorType:
     dtype = promote((one, two))
     if any(entry.element != dtype and not entry.weak for entry in (one, two)):
         raise DTypeError(f"{text}; cast one of them, the branches must agree")
-    if one.dims != two.dims:
-        raise ShapeError(f"{text}; the branches must agree in their shapes")
-    return TensorType(dtype, one.dims, one.weak and two.weak)
+    text += "; the branches must agree in their shapes"
+    if one.rank != two.rank:
+        raise ShapeError(text)
+    dims = tuple(_common_extent(*pair, text) for pair in zip(one.dims, two.dims, strict=True))
+    return TensorType(dtype, dims, one.weak and two.weak)
+
+
+def _common_extent(one: Extent, two: Extent, text: str) -> Extent:
+    """Return an extent of both branches, which are assumed to agree where they may."""
+    assume_equal(one, two, text)
+    return two if isinstance(two, int) else one
 
 
 def _infer_cond(types: tuple[Any, ...], attrs: Attrs) -> TupleType:
@@ -70,7 +80,11 @@ def _cond_gradient(
     adjoints = [None if adjoint is None else next(names) for adjoint in g]
     floats = [i for i, node in enumerate(captured) if node.type.element in FLOATS]
     found = [
-        differentiate(graph.outputs, [graph.inputs[i] for i in floats], adjoints)
+        differentiate(
+            graph.outputs,
+            [graph.inputs[i] for i in floats],
+            list(map(_shaped_like, adjoints, graph.outputs)),
+        )
         for graph in (then_graph, else_graph)
     ]
     kept = [k for k in range(len(floats)) if any(side[k] is not None for side in found)]
@@ -88,6 +102,13 @@ def _cond_gradient(
     for index, k in enumerate(kept):
         result[1 + floats[k]] = PROJECT(both, index=index)
     return tuple(result)
+
+
+def _shaped_like(adjoint: Adjoint, output: Node) -> Adjoint:
+    """Return an adjoint in the shape of its output, which the other branch may write differently."""
+    if adjoint is None or adjoint.type.shape == output.type.shape:
+        return adjoint
+    return reshape(adjoint, output.type.dims)
 
 
 def _or_zeros(adjoint: Adjoint, declared: TensorType) -> Node:

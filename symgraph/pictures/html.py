@@ -14,6 +14,9 @@ from symgraph.printer import format_graph, printable
 MOST_BOXES = 600
 """Larger graphs are shown as text: drawing them takes minutes, and nobody can read them."""
 
+NOTEBOOK_LINES = 200
+"""What a notebook shows of a graph that is not drawn."""
+
 _STYLE = """<style>
 .symgraph { font-family: Helvetica, Arial, sans-serif; }
 .symgraph table { border-collapse: collapse; font-size: 0.9em; }
@@ -91,7 +94,7 @@ def fragment(obj: Tabled) -> str:
     Raises:
         SymGraphError: nothing has been compiled yet.
     """
-    return _block([_picture(picture_of(obj), obj), _kernels(obj)])
+    return _block([_picture(picture_of(obj), obj, NOTEBOOK_LINES), _kernels(obj)])
 
 
 def svg_of(obj: Drawable) -> str | None:
@@ -109,11 +112,16 @@ def _block(parts: Iterable[str]) -> str:
     return f'{_STYLE}\n<div class="symgraph">\n{body}\n</div>'
 
 
-def _picture(picture: Picture, obj: Drawable) -> str:
+def _picture(picture: Picture, obj: Drawable, most_lines: int | None = None) -> str:
+    """Return the drawing, or where there is none the text, of at most so many lines."""
     drawn = _svg(picture)
     if drawn.startswith("<svg"):
         return f'<div class="picture">{drawn}</div>'
-    return f"<p>{_text(drawn)}.</p>\n<pre>{_text(format_graph(_graph(obj)))}</pre>"
+    lines = format_graph(_graph(obj)).split("\n")
+    if most_lines is not None and len(lines) > most_lines:
+        lines = [*lines[:most_lines], f"... and {len(lines) - most_lines} lines more"]
+    text = "\n".join(lines)
+    return f"<p>{_text(drawn)}.</p>\n<pre>{_text(text)}</pre>"
 
 
 def _graph(obj: Drawable) -> Graph:

@@ -168,3 +168,39 @@ def test_open_graphs_are_checked_too():
     assert f(x=np.ones(3)).tolist() == [0, 0, 0]
     with pytest.raises(NonFiniteError, match=r"^log"):
         f(x=-np.ones((2, 2)))
+
+
+def test_updates_are_written_in_place_after_a_probe():
+    weight = Parameter(np.ones(1000, "f4"), "weight")
+    x = Placeholder("x", (), "float32")
+    f = checked(x + 1, updates={weight: weight * x})
+    assert "check before the commit" in f.explain()
+    assert "copy into the parameter" not in f.explain()
+    assert f.memory().arena == 0
+    f(x=3e38)
+    with pytest.raises(NonFiniteError, match="it reaches the update of parameter 'weight'"):
+        f(x=3e38)
+    np.testing.assert_array_equal(weight.value, np.full(1000, np.float32(3e38)))
+
+
+def test_updates_next_to_a_branch():
+    flag, x = Placeholder("flag", (), "bool"), Placeholder("x", (), "float32")
+    weight, bias = Parameter(np.ones(3, "f4"), "weight"), Parameter(np.ones(3, "f4"), "bias")
+    scale = cond(flag, lambda: sg.log(x), lambda: x * 2)
+    f = checked(scale, updates={weight: weight * x, bias: bias + scale})
+    assert f(flag=False, x=2.0) == 4
+    with pytest.raises(NonFiniteError, match=r"^log"):
+        f(flag=True, x=-1.0)
+    assert f(flag=True, x=1.0) == 0
+    np.testing.assert_array_equal(weight.value, [2, 2, 2])
+    np.testing.assert_array_equal(bias.value, [5, 5, 5])
+
+
+def test_a_reduction_in_an_update_is_checked():
+    weight = Parameter(np.ones(4, "f4"), "weight")
+    x = Placeholder("x", ("N", 4), "float32")
+    f = checked(sg.Constant(0.0), updates={weight: weight - sg.sum(sg.log(x), axis=0)})
+    f(x=np.ones((5, 4), "f4"))
+    with pytest.raises(NonFiniteError, match=r"^log"):
+        f(x=-np.ones((5, 4), "f4"))
+    np.testing.assert_array_equal(weight.value, [1, 1, 1, 1])

@@ -1,4 +1,4 @@
-"""Keeps the tests of the runtime away from the user's cache."""
+"""Keeps all tests, and the processes they start, away from the user's cache."""
 
 import pytest
 
