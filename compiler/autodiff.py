@@ -106,8 +106,29 @@ def gradients_of(loss: Node, targets: Sequence[Node], allow_unused: bool) -> lis
             if not allow_unused:
                 raise GradientError(_disconnected(loss, target))
             adjoint = broadcast_to(Constant(0.0, target.type.element), target.type.dims)
-        found.append(adjoint)
+        found.append(taken_at(adjoint, target))
     return found
+
+
+def taken_at(derivative: Node, point: Node) -> Node:
+    """Return `derivative` such that it depends on `point`, as a function of the user's feeds does.
+
+    The derivative of a linear function holds no trace of where it is taken, not even of extents.
+    """
+    if point.op is PARAMETER or point in set(topological([derivative])):
+        return derivative
+    return TAKEN_AT(derivative, point)
+
+
+TAKEN_AT = Op(
+    name="taken_at",
+    kind=Composite(lambda derivative, point: derivative),
+    infer=lambda types, attrs: types[0],
+    numpy=lambda derivative, point: derivative,
+    grad=lambda g, y, derivative, point: (g, None),
+    samples=(),
+    doc="The first operand, a derivative that does not depend on the second, where it is taken.",
+)
 
 
 def _expand_gradient(*inputs: Node, index: int, allow_unused: bool) -> Node:

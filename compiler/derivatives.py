@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symgraph.compiler.autodiff import differentiate, grad
+from symgraph.compiler.autodiff import differentiate, grad, taken_at
 from symgraph.errors import GradientError, ShapeError
 from symgraph.leaves import ARGUMENT, Constant, lift
 from symgraph.location import user_location
@@ -32,7 +32,7 @@ def vjp(output: Node, wrt: Node, vector: Operand) -> Node:
     vector = lift(vector)
     _require_shape(vector, output, "vector", "output")
     adjoint = differentiate([output], [wrt], [vector])[0]
-    return _zeros(wrt) if adjoint is None else adjoint
+    return taken_at(_zeros(wrt) if adjoint is None else adjoint, wrt)
 
 
 def jvp(output: Node, wrt: Node, tangent: Operand) -> Node:
@@ -59,7 +59,7 @@ def jvp(output: Node, wrt: Node, tangent: Operand) -> Node:
     dummy = Node(ARGUMENT, (), {"type": declared}, declared, user_location())
     adjoint = differentiate([output], [wrt], [dummy])[0]
     change = None if adjoint is None else differentiate([adjoint], [dummy], [tangent])[0]
-    return _zeros(output) if change is None else change
+    return taken_at(_zeros(output) if change is None else change, wrt)
 
 
 def hvp(loss: Node, wrt: Node, vector: Operand) -> Node:

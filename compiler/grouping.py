@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from symgraph.compiler.costs import cost_of
 from symgraph.compiler.views import ViewResolver
 from symgraph.node import Graph, Node
 from symgraph.op import Elementwise, Leaf, Reduce
 from symgraph.types import Shape
 
-MAX_MEMBERS = 64
-"""Ops in one region: bounds the compile time of a kernel and its use of registers."""
+MAX_COST = 400
+"""Primitives in one region: bounds the time to compile a kernel, and its use of registers."""
 
 
 @dataclass(eq=False, slots=True)
@@ -22,12 +23,14 @@ class Group:
         level: one more than the level of anything it reads.
         reduced: the axes its reductions run over, None while there is no reduction.
         members: its nodes, each after its inputs.
+        cost: the primitives that they consist of.
     """
 
     domain: Shape
     level: int
     reduced: tuple[int, ...] | None = None
     members: list[Node] = field(default_factory=list)
+    cost: int = 0
 
     @property
     def kept(self) -> Shape:
@@ -90,6 +93,7 @@ class _Grouper:
             (target, *others) = users[group]
             if not others and isinstance(target, Group) and _absorbs(target, group):
                 target.members[:0] = group.members
+                target.cost += group.cost
                 self.groups.update(dict.fromkeys(group.members, target))
                 for used in users.values():
                     if group in used:
@@ -144,6 +148,7 @@ class _Grouper:
         if _reduces(node):
             group.reduced = node.attrs["axis"]
         group.members.append(node)
+        group.cost += cost_of(node)
         self.groups[node] = group
         for child in node.inputs:
             base = self._base(child)
@@ -158,7 +163,7 @@ class _Grouper:
         for other in others:
             if (
                 other.domain != first.domain
-                or len(first.members) + len(other.members) > MAX_MEMBERS
+                or first.cost + other.cost > MAX_COST
             ):
                 return None
             if None not in (first.reduced, other.reduced) and first.reduced != other.reduced:
@@ -166,6 +171,7 @@ class _Grouper:
         for other in others:
             first.reduced = first.reduced or other.reduced
             first.members.extend(other.members)
+            first.cost += other.cost
             for member in other.members:
                 self.groups[member] = first
             for readers in (
@@ -176,7 +182,7 @@ class _Grouper:
         return first
 
     def _fits(self, node: Node, group: Group) -> bool:
-        if len(group.members) >= MAX_MEMBERS:
+        if group.members and group.cost + cost_of(node) > MAX_COST:
             return False
         inside = {child for child in node.inputs if self.groups.get(child) is group}
         for child in node.inputs:
@@ -211,7 +217,7 @@ def _absorbs(target: Group, group: Group) -> bool:
     return (
         group.reduced is None
         and group.domain == target.domain
-        and len(group.members) + len(target.members) <= MAX_MEMBERS
+        and group.cost + target.cost <= MAX_COST
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symgraph.compiler.codegen.nest import CHEAP, Nest, Operand, build_nest
+from symgraph.compiler.codegen.nest import Nest, Operand, build_nest
 from symgraph.compiler.codegen.region_kernel import region_source
 from symgraph.compiler.codegen.signature import Kind, Signature
+from symgraph.compiler.costs import cost_of
 from symgraph.compiler.region import Access, Region
 from symgraph.dims import Extent, floor_divide, product
 from symgraph.node import Node
@@ -187,5 +188,5 @@ def parallel_extent(nest: Nest, text: str) -> Extent:
 
 def _weight(nest: Nest) -> int:
     """Estimate the cost of one element, in units of about 0.03 ns: traffic and arithmetic."""
-    costly = sum(node.op.name not in CHEAP for node in nest.order)
-    return 4 * (len(nest.inputs) + len(nest.outputs)) + len(nest.order) + 10 * costly
+    primitives = sum(cost_of(node) for node in nest.order)
+    return 4 * (len(nest.inputs) + len(nest.outputs)) + primitives

@@ -53,6 +53,15 @@ _LATER = {
     "to_html": "symgraph.pictures.html",
 }
 
+# What `from symgraph import *` gives: all but the names that would hide Python's own.
+_BUILTIN = {"abs", "all", "any", "max", "min", "random", "round", "sum"}
+__all__ = [
+    name
+    for name in (*globals(), *_LATER)
+    if not name.startswith("_")
+    and name not in {*_BUILTIN, "annotations", "import_module", "Any", "TYPE_CHECKING"}
+]
+
 
 def __getattr__(name: str) -> Any:
     """Load a part of the package when it is first used."""

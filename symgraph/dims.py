@@ -40,6 +40,10 @@ class Symbol:
         """Yield the names inside."""
         yield self.name
 
+    def never_negative(self) -> bool:
+        """Tell that extents are never negative."""
+        return True
+
     @property
     def key(self) -> str:
         """Return a text that no other atom has; polynomials are sorted by it."""
@@ -74,6 +78,11 @@ class Compound:
         """Yield the names inside."""
         yield from symbols(self.left)
         yield from symbols(self.right)
+
+    def never_negative(self) -> bool:
+        """Tell whether the value is provably >= 0."""
+        signs = (never_negative(self.left), never_negative(self.right))
+        return any(signs) if self.kind == "max" else all(signs)
 
     @property
     def key(self) -> str:
@@ -230,7 +239,10 @@ def anonymous_symbol() -> Dim:
 
 def never_negative(extent: Extent) -> bool:
     """Tell whether `extent` is provably >= 0 for all non-negative symbols."""
-    return all(coefficient >= 0 for _, coefficient in _terms(extent))
+    return all(
+        coefficient >= 0 and all(atom.never_negative() for atom in monomial)
+        for monomial, coefficient in _terms(extent)
+    )
 
 
 def maximum(left: Extent, right: Extent) -> Extent:
@@ -251,7 +263,7 @@ def minimum(left: Extent, right: Extent) -> Extent:
 
 def floor_divide(left: Extent, right: Extent) -> Extent:
     """Return left // right, cancelling common factors where the division is exact."""
-    if right == 1:
+    if right == 1 or left == 0:
         return left
     if isinstance(left, int) and isinstance(right, int):
         return left // right if right else 0

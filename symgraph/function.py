@@ -16,7 +16,14 @@ from symgraph.compiler.specialise import (
     specialise,
 )
 from symgraph.dims import symbols
-from symgraph.errors import BoundsError, DTypeError, FeedError, ShapeError, SymGraphError
+from symgraph.errors import (
+    BoundsError,
+    DTypeError,
+    FeedError,
+    GraphError,
+    ShapeError,
+    SymGraphError,
+)
 from symgraph.feeds import as_array, check_extents, named, wrong_names
 from symgraph.inspection.methods import Inspectable
 from symgraph.leaves import Parameter

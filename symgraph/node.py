@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Union
+from typing import Any, ClassVar, NoReturn, Union
 
 import numpy as np
 
@@ -72,8 +72,8 @@ class Node(Operators):
         """
         if self.type.shape is None:
             raise GraphError(
-                f"the rank of {describe(self)} is open until the first call; "
-                "give its placeholders a shape"
+                f"the rank of {describe(self)} is open until the first call\n"
+                f"  at {user_location()}\n  give its placeholders a shape"
             )
         return tuple(self.type.shape)
 
@@ -95,8 +95,16 @@ class Node(Operators):
 
     def __len__(self) -> int:
         if self.ndim == 0 or not isinstance(self.shape[0], int):
-            raise GraphError(f"{describe(self)} has no fixed length; use .shape[0]")
+            raise GraphError(
+                f"{describe(self)} has no fixed length; use .shape[0]\n  at {user_location()}"
+            )
         return self.shape[0]
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise GraphError(
+            f"a node can be neither copied nor pickled: {describe(self)}\n  at {user_location()}\n"
+            "  build the graph again, and save and load the values of its parameters"
+        )
 
     def __repr__(self) -> str:
         label = f" {self.name!r}" if self.name else ""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from symgraph.compiler.lower import Program, lower
 from symgraph.compiler.pipeline import run_pipeline
 from symgraph.compiler.specialise import Fed, Guard, Specialised, as_symbol, specialise
-from symgraph.dims import Extent, symbols
-from symgraph.errors import CompileError, DTypeError, ShapeError
+from symgraph.dims import Dim, Extent, symbols
+from symgraph.errors import CompileError, DTypeError, GraphError, ShapeError
 from symgraph.leaves import PARAMETER, PLACEHOLDER, Parameter
 from symgraph.location import user_location
 from symgraph.node import Graph, Node, describe, infer_type
@@ -104,6 +104,7 @@ def build_variant(
     relations += _assumptions(graph, stages["expand"])
     feeds = graph.inputs
     sources = _sources(feeds)
+    _check_decided(graph, sources)
     program = Program(
         stages["fuse"],
         feeds,
@@ -240,6 +241,22 @@ def _sources(feeds: Sequence[Node]) -> dict[str, tuple[int, int]]:
             if plain is not None:
                 sources.setdefault(plain.name, (number, axis))
     return sources
+
+
+def _check_decided(graph: Graph, sources: Mapping[str, tuple[int, int]]) -> None:
+    """Refuse extents that no feed tells, such as those of a placeholder that nothing else needs."""
+    for node in graph:
+        extents = node.type.shape if isinstance(node.type, TensorType) else ()
+        for extent in (*(extents or ()), node.attrs.get("value", 0)):
+            if not isinstance(extent, Dim):
+                continue
+            missing = [name for name in symbols(extent) if name not in sources]
+            if missing:
+                raise GraphError(
+                    f"no feed has an axis that is just {missing[0]}, so {describe(node)} has no "
+                    "extent; name a placeholder that has such an axis in inputs=\n"
+                    f"  at {user_location()}"
+                )
 
 
 def _guard_relations(

@@ -155,7 +155,9 @@ REDUCTIONS: dict[str, tuple[Callable[..., Node], Callable[..., Any]]] = {
     "var": (
         lambda x, axis, keep: sg.var(x, axis=axis, keepdims=keep),
         lambda t, x, axes, keep: (
-            t.var(x, dim=axes, keepdim=keep, correction=0) if axes else (x - x) * x
+            t.mean((x - t.mean(x, dim=axes, keepdim=True)) ** 2, dim=axes, keepdim=keep)
+            if axes
+            else (x - x) * x
         ),
     ),
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from symgraph.compiler.costs import CHEAP, cost_of
 from symgraph.compiler.region import Access, Region, accumulator_dtype
 from symgraph.compiler.views import Strides, row_major
 from symgraph.dims import Extent
@@ -14,12 +15,6 @@ from symgraph.node import Node
 from symgraph.op import Reduce
 
 Mode = Literal["scalar", "elementwise", "trailing", "leading"]
-CHEAP = frozenset(
-    "add subtract multiply negative copy cast where maximum minimum absolute square equal "
-    "not_equal less less_equal greater greater_equal logical_and logical_or logical_not "
-    "logical_xor divide sqrt reciprocal sign floor ceil relu check_index check_finite".split()
-)
-"""Ops that are faster to repeat in a later pass over a row than to store and load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +245,7 @@ def _share_scratch(nest: Nest, passes: list[Pass], s: int, stored: dict[Node, in
     for node in nest.order:
         if node not in needed or node in stored:
             continue
-        if nest.stages[node] >= s or node.op.name in CHEAP:
+        if nest.stages[node] >= s or cost_of(node) <= CHEAP:
             continue
         # Only outputs of the last pass: their memory stays free until every use is over.
         for _, index in list(passes[-1].store):

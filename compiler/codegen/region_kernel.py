@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from symgraph.compiler.codegen.nest import CHEAP, Nest
+from symgraph.compiler.codegen.nest import Nest
 from symgraph.compiler.codegen.signature import Kind, Signature
+from symgraph.compiler.costs import cost_of
 from symgraph.leaves import ARGUMENT, CONSTANT, Constant
 from symgraph.node import Node
 from symgraph.op import Elementwise
@@ -72,11 +73,20 @@ def _lanes(nest: Nest) -> int:
     )
     lanes = vector_bytes() // max(widest, 4)
     if nest.mode == "elementwise" and len(nest.loops) == 1:
-        # Several vectors at a time hide the latency of long chains of operations.
-        costly = sum(node.op.name not in CHEAP for node in nest.order)
-        return lanes << min(max(costly - 1, 0), 3)
+        return lanes * _unrolling(sum(cost_of(node) for node in nest.order))
     # A leading reduction walks down columns: wider blocks use whole cache lines of each row.
     return lanes * 2 if nest.mode == "leading" and len(nest.order) <= 24 else lanes
+
+
+def _unrolling(primitives: int) -> int:
+    """Return how many vectors to work on at a time.
+
+    Several hide the latency of long chains of operations, the longer the more; for bodies of
+    hundreds of operations that is not worth the time to compile them.
+    """
+    if primitives > 180:
+        return 1
+    return 1 if primitives < 36 else 2 if primitives < 60 else 4 if primitives < 90 else 8
 
 
 def _canonical_text(nest: Nest, kinds: tuple[Kind, ...], lanes: int) -> str:

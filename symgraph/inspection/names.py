@@ -51,6 +51,6 @@ def _assigned_names(order: Sequence[Node]) -> dict[Node, str]:
     found: dict[Node, str] = {}
     for loc, nodes in ends.items():
         match = _ASSIGNMENT.match(loc.code) if len(nodes) == 1 else None
-        if match:
+        if match and "compile(" not in loc.code:  # that variable is a function
             found[nodes[0]] = match[1]
     return found

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symgraph.compiler.grouping import MAX_MEMBERS
+from symgraph.compiler.costs import cost_of
+from symgraph.compiler.grouping import MAX_COST
 from symgraph.compiler.region import FUSED, Region
 from symgraph.compiler.views import row_major
 from symgraph.dims import product
@@ -72,8 +73,8 @@ def boundary_reason(
             f"it also reads #{later[-1].number}, which is ready later: that waits for "
             f"{levels[later[-1].number]} calls, the other for {levels[producer.number]}"
         )
-    if len(first.members) + len(second.members) > MAX_MEMBERS:
-        return f"together they would exceed {MAX_MEMBERS} ops, the most that one kernel holds"
+    if sum(map(cost_of, (*first.members, *second.members))) > MAX_COST:
+        return f"together they would exceed {MAX_COST} primitives, the most that one kernel holds"
     return "the grouping, which goes through the ops in their order, had closed the other"
 
 

@@ -59,6 +59,12 @@ def _remember(node: Node, answer: bool) -> None:
     _known[key] = (weakref.ref(node, lambda _: _known.pop(key, None)), answer)
 
 
+def stand_in(leaf: Node, adjoint: Node) -> Node:
+    """Return `leaf`, made known as behind a selection if the adjoint it stands for is."""
+    _remember(leaf, behind_selection(adjoint))
+    return leaf
+
+
 def behind_selection(node: Node) -> bool:
     """Tell whether `node` is computed from a selecting op; each node is looked at once, ever."""
     stack = [node]

@@ -12,6 +12,7 @@ from symgraph.location import user_location
 from symgraph.node import Graph, Node, Operand, apply, describe
 from symgraph.op import Attrs, Control, Op
 from symgraph.ops.assume import assume_equal
+from symgraph.ops.adjoint import stand_in
 from symgraph.ops.branches import closed, outline, rebuilt, trace
 from symgraph.ops.comparison import not_equal
 from symgraph.ops.composite import argument
@@ -75,7 +76,7 @@ def _cond_gradient(
 ) -> tuple[Adjoint, ...]:
     """Return the adjoints: a cond whose branches are the derivatives of the branches."""
     given = [adjoint for adjoint in g if adjoint is not None]
-    seeds = [argument(adjoint.type) for adjoint in given]
+    seeds = [stand_in(argument(adjoint.type), adjoint) for adjoint in given]
     names = iter(seeds)
     adjoints = [None if adjoint is None else next(names) for adjoint in g]
     floats = [i for i, node in enumerate(captured) if node.type.element in FLOATS]
