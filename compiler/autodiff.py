@@ -52,11 +52,7 @@ def grad(
         array(6.)
     """
     targets = [wrt] if isinstance(wrt, Node) else list(wrt)
-    for node in [loss, *targets]:
-        if not isinstance(node, Node):
-            raise GradientError(
-                f"grad works on nodes, not on {type(node).__name__}\n  at {user_location()}"
-            )
+    check_nodes("grad", loss, *targets)
     _check_connected(loss, targets, allow_unused)
     if all(_known(node) for node in topological([loss, *targets])):
         gradients = gradients_of(loss, targets, allow_unused)
@@ -92,19 +88,14 @@ def gradients_of(loss: Node, targets: Sequence[Node], allow_unused: bool) -> lis
             f"{describe(loss)}\n  at {user_location()}\n  reduce it first, for example by .sum(), "
             "or use jacobian or vjp"
         )
-    for node in (loss, *targets):
-        if node.type.element not in FLOATS:
-            raise GradientError(
-                f"only floats have gradients, and this is {node.type.element}: {describe(node)}\n"
-                f"  at {user_location()}\n  cast it to a float dtype first"
-            )
+    check_floats(loss, *targets)
     seed = broadcast_to(Constant(1.0, loss.type.element), loss.type.dims)
     adjoints = differentiate([loss], targets, [seed])
     found = []
     for target, adjoint in zip(targets, adjoints, strict=True):
         if adjoint is None:
             if not allow_unused:
-                raise GradientError(_disconnected(loss, target))
+                raise disconnected(loss, target)
             adjoint = broadcast_to(Constant(0.0, target.type.element), target.type.dims)
         found.append(taken_at(adjoint, target))
     return found
@@ -301,11 +292,30 @@ def _check_connected(loss: Node, targets: Sequence[Node], allow_unused: bool) ->
     reachable = set(topological([loss]))
     for target in targets:
         if target not in reachable and not allow_unused:
-            raise GradientError(_disconnected(loss, target))
+            raise disconnected(loss, target)
 
 
-def _disconnected(loss: Node, target: Node) -> str:
-    """Return which path is missing between `loss` and `target`."""
+def check_nodes(name: str, *operands: object) -> None:
+    """Refuse operands of the function called `name` that are no nodes."""
+    for operand in operands:
+        if not isinstance(operand, Node):
+            raise GradientError(
+                f"{name} works on nodes, not on {type(operand).__name__}\n  at {user_location()}"
+            )
+
+
+def check_floats(*nodes: Node) -> None:
+    """Refuse nodes, of known dtype, that have no derivatives."""
+    for node in nodes:
+        if node.type.element not in FLOATS:
+            raise GradientError(
+                f"only floats have gradients, and this is {node.type.element}: {describe(node)}\n"
+                f"  at {user_location()}\n  cast it to a float dtype first"
+            )
+
+
+def disconnected(loss: Node, target: Node) -> GradientError:
+    """Return the error that says which path is missing between `loss` and `target`."""
     reached: set[Node] = {target}
     blockers: list[Node] = []
     for node in topological([loss]):
@@ -322,7 +332,7 @@ def _disconnected(loss: Node, target: Node) -> str:
         names = [repr(n.name) for n in topological([loss]) if n.op in (PLACEHOLDER, PARAMETER)]
         lines.append(f"  it is computed from {', '.join(names[:6]) or 'constants only'}")
     lines.append(f"  at {user_location()}\n  pass allow_unused=True for zeros")
-    return "\n".join(lines)
+    return GradientError("\n".join(lines))
 
 
 def _may_carry_floats(node: Node) -> bool:

@@ -213,7 +213,8 @@ def _polynomial(terms: list[tuple[Monomial, int]]) -> Extent:
         return 0
     if len(kept) == 1 and not kept[0][0]:
         return kept[0][1]
-    kept.sort(key=lambda entry: (-len(entry[0]), _monomial_key(entry[0])))
+    if len(kept) > 1:
+        kept.sort(key=lambda entry: (-len(entry[0]), _monomial_key(entry[0])))
     return Dim(tuple(kept))
 
 
