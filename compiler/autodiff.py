@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import overload
 
+from symgraph.compiler.rewrite import nodes_within
 from symgraph.errors import GradientError
 from symgraph.leaves import PARAMETER, PLACEHOLDER, Constant
 from symgraph.location import SourceLoc, located_at, user_location
-from symgraph.node import Node, describe, topological
+from symgraph.node import Graph, Node, describe, topological
 from symgraph.op import BY_EXPANSION, NO_GRADIENT, Composite, Control, Op
 from symgraph.ops.layout import broadcast_to, sum_to
 from symgraph.types import FLOATS, UNKNOWN, TensorType, TupleType
@@ -54,7 +55,7 @@ def grad(
     targets = [wrt] if isinstance(wrt, Node) else list(wrt)
     check_nodes("grad", loss, *targets)
     _check_connected(loss, targets, allow_unused)
-    if all(_known(node) for node in topological([loss, *targets])):
+    if all(_known(node) for node in nodes_within(Graph((), (loss, *targets)))):
         gradients = gradients_of(loss, targets, allow_unused)
     else:
         gradients = [

@@ -10,11 +10,11 @@ from symgraph.compiler.autodiff import (
     grad,
     taken_at,
 )
-from symgraph.compiler.rewrite import rebuild, with_inputs
+from symgraph.compiler.rewrite import nodes_within, rebuild, with_inputs
 from symgraph.errors import GradientError, ShapeError
 from symgraph.leaves import ARGUMENT, Constant, lift
 from symgraph.location import user_location
-from symgraph.node import Graph, Node, Operand, describe, topological
+from symgraph.node import Graph, Node, Operand, describe
 from symgraph.ops.elementwise import cast
 from symgraph.ops.layout import broadcast_to, reshape, stack
 from symgraph.types import TensorType
@@ -190,7 +190,7 @@ def _direction(given: Operand, like: Node, name: str, like_name: str) -> Node:
 
 
 def _require_known(*nodes: Node) -> None:
-    for node in topological(nodes):
+    for node in nodes_within(Graph((), nodes)):
         if isinstance(node.type, TensorType) and not node.type.known:
             raise GradientError(
                 f"this derivative needs known ranks and dtypes: {describe(node)} is open\n"

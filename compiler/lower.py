@@ -15,7 +15,7 @@ from symgraph.compiler.views import View, ViewResolver
 from symgraph.dims import Extent, product
 from symgraph.errors import CompileError
 from symgraph.leaves import CONSTANT, PARAMETER, PLACEHOLDER, Constant, Parameter
-from symgraph.node import Graph, Node
+from symgraph.node import Graph, Node, shown
 from symgraph.op import Leaf, Library
 from symgraph.op import View as ViewKind
 from symgraph.runtime.plan import (
@@ -219,7 +219,7 @@ class Lowering:
                 actual, wanted = self.extents.feed(number, axis), self.extents.index(extent)
                 if actual != wanted:
                     message = (
-                        f"placeholder {feed.name!r} has extent {{left}} along axis {axis}, but "
+                        f"placeholder {shown(feed.name)} has extent {{left}} along axis {axis}, but "
                         f"{extent} = {{right}} is expected (made at {feed.loc})"
                     )
                     self.checks.append(Check("equal", actual, wanted, message))

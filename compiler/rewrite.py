@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from symgraph.errors import SymGraphError
@@ -44,6 +44,15 @@ def rebuild(graph: Graph, transform: Transform) -> Graph:
         tuple(replaced.get(leaf, leaf) for leaf in graph.inputs),
         tuple(replaced[node] for node in graph.outputs),
     )
+
+
+def nodes_within(graph: Graph) -> Iterator[Node]:
+    """Yield the nodes of `graph`, each after its inputs, and those of the sub-graphs they hold."""
+    stack = [graph]
+    while stack:
+        for node in stack.pop():
+            yield node
+            stack.extend(value for value in node.attrs.values() if isinstance(value, Graph))
 
 
 def map_subgraphs(node: Node, change: Callable[[Graph], Graph]) -> Mapping[str, Any]:

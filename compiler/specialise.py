@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from symgraph.compiler.rewrite import map_subgraphs, rebuild, with_inputs
+from symgraph.compiler.rewrite import map_subgraphs, nodes_within, rebuild, with_inputs
 from symgraph.dims import Compound, Dim, Extent, Symbol, evaluate, substitute, symbol, symbols
 from symgraph.dims import unresolved as undecided_broadcast
 from symgraph.errors import ShapeError
@@ -50,7 +50,7 @@ class Specialised:
 
 def is_open(graph: Graph) -> bool:
     """Tell whether some type can only be known from fed arrays."""
-    return any(not _known(node) for node in graph)
+    return any(not _known(node) for node in nodes_within(graph))
 
 
 def _known(node: Node) -> bool:
@@ -136,6 +136,12 @@ def _retype(graph: Graph, types: Mapping[str, TensorType], replaced: Mapping[str
         return placeholders.get(node, node)
 
     def transform(node: Node, inputs: tuple[Node, ...]) -> Node:
+        new = retyped(node, inputs)
+        if not _known(new) or _rests_on(new, undecided):
+            undecided.add(new)
+        return new
+
+    def retyped(node: Node, inputs: tuple[Node, ...]) -> Node:
         if node.op is PLACEHOLDER:
             return placeholder(node)
         if node.op in (CONSTANT, PARAMETER, ARGUMENT):
@@ -143,7 +149,8 @@ def _retype(graph: Graph, types: Mapping[str, TensorType], replaced: Mapping[str
         attrs = map_subgraphs(node, lambda sub: retype_subgraph(sub, inputs[1:]))
         if replaced:
             attrs = {key: _replace(value, replaced) for key, value in attrs.items()}
-        if node.op.name == "gradient":
+        # The rules of gradients want decided types, so it waits for the next round else.
+        if node.op.name == "gradient" and not any(child in undecided for child in inputs):
             return _expand_gradient(node, inputs, memo)
         return with_inputs(node, inputs, attrs)
 
@@ -164,9 +171,17 @@ def _retype(graph: Graph, types: Mapping[str, TensorType], replaced: Mapping[str
         same = same and all(a is b for a, b in zip(inputs, sub.inputs, strict=True))
         return sub if same else Graph(inputs, changed.outputs)
 
+    undecided: set[Node] = set()
     memo: dict[tuple[int, ...], list[Node]] = {}
     # Inputs are typed also where no output needs them.
     return Graph(tuple(map(placeholder, graph.inputs)), rebuild(graph, transform).outputs)
+
+
+def _rests_on(node: Node, undecided: set[Node]) -> bool:
+    """Tell whether `node` has one of `undecided` among its inputs or the results of its graphs."""
+    graphs = (value for value in node.attrs.values() if isinstance(value, Graph))
+    used = (*node.inputs, *(output for graph in graphs for output in graph.outputs))
+    return any(child in undecided for child in used)
 
 
 def _expand_gradient(
@@ -174,8 +189,6 @@ def _expand_gradient(
 ) -> Node:
     from symgraph.compiler.autodiff import gradients_of
 
-    if any(not _known(child) for child in inputs):
-        return with_inputs(node, inputs)
     key = tuple(map(id, inputs))
     if key not in memo:
         memo[key] = gradients_of(inputs[0], inputs[1:], node.attrs["allow_unused"])
@@ -184,7 +197,7 @@ def _expand_gradient(
 
 
 def _first_undecided(graph: Graph) -> tuple[Node, Compound] | None:
-    for node in graph:
+    for node in nodes_within(graph):
         items = node.type.items if isinstance(node.type, TupleType) else (node.type,)
         for item in items:
             for extent in item.shape or ():

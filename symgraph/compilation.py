@@ -10,7 +10,7 @@ from symgraph.errors import DeviceError, FeedError, GraphError
 from symgraph.function import Function, Mode
 from symgraph.leaves import PLACEHOLDER, Parameter, lift
 from symgraph.location import user_location
-from symgraph.node import Graph, Node, Operand, describe
+from symgraph.node import Graph, Node, Operand, describe, shown
 from symgraph.structure import flatten
 from symgraph.variant import check_update, placeholders_of, wrong_update_dtype
 
@@ -148,7 +148,7 @@ def _ordered(reachable: Sequence[Node], inputs: Sequence[Node] | None) -> list[N
         other = seen.setdefault(node.name or "", node)
         if other is not node:
             raise GraphError(
-                f"two placeholders are called {node.name!r}: made at {other.loc} and {node.loc}; "
+                f"two placeholders are called {shown(node.name)}: made at {other.loc} and {node.loc}; "
                 f"give one another name\n  at {user_location()}"
             )
     return feeds

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import count
 from operator import attrgetter
 from typing import Any, NoReturn, Union
 
 from symgraph.errors import GraphError
 from symgraph.location import user_location
+from symgraph.once import once
 
 Extent = Union[int, "Dim"]
 Monomial = tuple["Atom", ...]
@@ -113,7 +113,7 @@ class Dim:
 
     terms: tuple[tuple[Monomial, int], ...]
 
-    @cached_property
+    @once
     def _hash(self) -> int:
         return hash(self.terms)
 

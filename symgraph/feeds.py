@@ -9,7 +9,7 @@ import numpy as np
 
 from symgraph.compiler.specialise import as_symbol
 from symgraph.errors import FeedError
-from symgraph.node import Node
+from symgraph.node import Node, shown
 from symgraph.types import DTYPES, TensorType
 
 Array = np.ndarray[Any, Any]
@@ -34,16 +34,16 @@ def named(names: Sequence[str], args: Sequence[Any], feeds: Mapping[str, Any]) -
         )
     given = dict(zip(names, args, strict=False))
     for name in given.keys() & feeds.keys():
-        raise FeedError(f"placeholder {name!r} was fed twice: by position and by name")
+        raise FeedError(f"placeholder {shown(name)} was fed twice: by position and by name")
     return given | dict(feeds)
 
 
 def wrong_names(inputs: Sequence[Node], feeds: Mapping[str, Any]) -> FeedError:
     """Return the error that says which names are unknown and which are missing."""
     names = [node.name or "" for node in inputs]
-    lines = [f"there is no placeholder {name!r}" for name in feeds if name not in names]
+    lines = [f"there is no placeholder {shown(name)}" for name in feeds if name not in names]
     lines += [
-        f"placeholder {node.name!r} was not fed ({node.type}, made at {node.loc})"
+        f"placeholder {shown(node.name)} was not fed ({node.type}, made at {node.loc})"
         for node in inputs
         if node.name not in feeds
     ]
@@ -51,7 +51,7 @@ def wrong_names(inputs: Sequence[Node], feeds: Mapping[str, Any]) -> FeedError:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names)) or "no feeds"
+    return ", ".join(map(shown, names)) or "no feeds"
 
 
 def as_array(node: Node, value: Any) -> Array:
@@ -80,7 +80,7 @@ def as_array(node: Node, value: Any) -> Array:
 
 
 def _described(node: Node) -> str:
-    return f"placeholder {node.name!r} ({node.attrs['type']}, made at {node.loc})"
+    return f"placeholder {shown(node.name)} ({node.attrs['type']}, made at {node.loc})"
 
 
 def _converted(node: Node, value: Any) -> Array:
@@ -121,11 +121,11 @@ def check_extents(inputs: Sequence[Node], arrays: Sequence[Array]) -> None:
                 known, where = extents.setdefault(plain.name, (actual, node.name or ""))
                 if known != actual:
                     raise FeedError(
-                        f"placeholder {node.name!r} has extent {actual} along axis {axis}, but "
-                        f"{plain} is {known} in {where!r} (made at {node.loc})"
+                        f"placeholder {shown(node.name)} has extent {actual} along axis {axis}, but "
+                        f"{plain} is {known} in {shown(where)} (made at {node.loc})"
                     )
             elif isinstance(extent, int) and extent != actual:
                 raise FeedError(
-                    f"placeholder {node.name!r} has extent {actual} along axis {axis}, but "
+                    f"placeholder {shown(node.name)} has extent {actual} along axis {axis}, but "
                     f"{extent} is declared (made at {node.loc})"
                 )

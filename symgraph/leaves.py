@@ -9,7 +9,7 @@ import numpy as np
 from symgraph.dims import Dim, Extent, anonymous_symbol, symbol
 from symgraph.errors import DTypeError, GraphError, ShapeError
 from symgraph.location import user_location
-from symgraph.node import Node, Operand
+from symgraph.node import Node, Operand, shown
 from symgraph.op import NO_GRADIENT, REGISTRY, Attrs, Leaf, Op
 from symgraph.shared_lock import SharedLock, run_alone, run_shared
 from symgraph.types import DTYPES, TensorType, check_dtype
@@ -85,7 +85,7 @@ def _extent(name: str, entry: object) -> Extent:
     if isinstance(entry, int | np.integer) and not isinstance(entry, bool) and entry >= 0:
         return int(entry)
     raise ShapeError(
-        f"placeholder {name!r}: an extent is a non-negative int, a name such as 'N', or None, "
+        f"placeholder {shown(name)}: an extent is a non-negative int, a name such as 'N', or None, "
         f"not {entry!r}\n  at {user_location()}"
     )
 
@@ -179,12 +179,12 @@ class Parameter(Node):
             raise ShapeError(f"the new value of {self!r} is no array: {error}") from None
         if array.shape != self._storage.shape:
             raise ShapeError(
-                f"parameter {self.name!r} has shape {self._storage.shape}, "
+                f"parameter {shown(self.name)} has shape {self._storage.shape}, "
                 f"the new value {array.shape} (parameter made at {self.loc})"
             )
         if not np.can_cast(array.dtype, self._storage.dtype, casting="same_kind"):
             raise DTypeError(
-                f"parameter {self.name!r} holds {self._storage.dtype}, the new value "
+                f"parameter {shown(self.name)} holds {self._storage.dtype}, the new value "
                 f"{array.dtype}; cast it first (parameter made at {self.loc})"
             )
         run_alone((self._lock,), np.copyto, self._storage, array, casting="same_kind")

@@ -18,6 +18,10 @@ from symgraph.types import UNKNOWN, TensorType, Type
 Operand = Union["Node", bool, int, float, np.ndarray[Any, Any], np.generic, Sequence[Any]]
 
 
+LONGEST_NAME = 256
+"""Characters of a name that messages show."""
+
+
 class Node(Operators):
     """One immutable value of the graph; equal only to itself.
 
@@ -107,7 +111,7 @@ class Node(Operators):
         )
 
     def __repr__(self) -> str:
-        label = f" {self.name!r}" if self.name else ""
+        label = f" {shown(self.name)}" if self.name else ""
         return f"<{self.op.name}{label}: {self.type}>"
 
     def _repr_svg_(self) -> str | None:
@@ -117,9 +121,16 @@ class Node(Operators):
         return svg_of(self)
 
 
+def shown(name: str | None) -> str:
+    """Return a user's name in quotes, its middle left out where it is too long for a message."""
+    if name is not None and len(name) > LONGEST_NAME:
+        name = f"{name[: LONGEST_NAME // 2]}...{name[-LONGEST_NAME // 2 :]}"
+    return repr(name)
+
+
 def describe(node: Node) -> str:
     """Return how messages name a node: its name or op, its type, and the user's line."""
-    label = repr(node.name) if node.name else node.op.name
+    label = shown(node.name) if node.name else node.op.name
     return f"{label} ({node.type}, made at {node.loc})"
 
 

@@ -1,7 +1,6 @@
 """Calls from several threads, calls after fork, thread counts, and Ctrl-C."""
 
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -348,7 +347,8 @@ def test_the_child_compiles():
         def work():
             y = Placeholder("y", ("K",))
             h = compile(y * 3 + 4)
-            return (h(y=np.arange(5)) == np.arange(5) * 3 + 4).all() and same(make(), LARGE, expected)
+            right = (h(y=np.arange(5)) == np.arange(5) * 3 + 4).all()
+            return right and same(make(), LARGE, expected)
         print(in_child(work))
         y = Placeholder("y")
         first = compile(y - 1)
@@ -508,9 +508,7 @@ def test_threads_do_not_change_training():
         x = Placeholder("x", ("N", 300), "float32")
         labels = Placeholder("labels", ("N",), "int64")
         loss = sg.nn.softmax_cross_entropy(sg.tanh(x @ w1 + b1) @ w2 + b2, labels)
-        step = compile(
-            loss, updates=sg.optim.Adam(1e-2).updates(loss, weights), threads=threads
-        )
+        step = compile(loss, updates=sg.optim.Adam(1e-2).updates(loss, weights), threads=threads)
         losses = [step(**feeds).tobytes() for _ in range(5)]
         found.append((losses, [weight.value.tobytes() for weight in weights]))
     assert found[0] == found[1] == found[2]

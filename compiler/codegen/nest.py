@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 from symgraph.compiler.costs import CHEAP, cost_of
@@ -12,6 +11,7 @@ from symgraph.compiler.views import Strides, row_major
 from symgraph.dims import Extent
 from symgraph.leaves import ARGUMENT, CONSTANT
 from symgraph.node import Node
+from symgraph.once import once
 from symgraph.op import Reduce
 
 Mode = Literal["scalar", "elementwise", "trailing", "leading"]
@@ -67,12 +67,12 @@ class Nest:
     mode: Mode
     vector: int
 
-    @cached_property
+    @once
     def order(self) -> list[Node]:
         """Return the body's nodes without its leaves, each after its inputs."""
         return [n for n in self.region.graph.nodes() if n.op not in (ARGUMENT, CONSTANT)]
 
-    @cached_property
+    @once
     def stages(self) -> dict[Node, int]:
         """Return for each node how many reductions, one after another, it waits for."""
         found: dict[Node, int] = {}
@@ -87,7 +87,7 @@ class Nest:
             return True
         return bool(self.region.reduced) and node.type.dims != self.region.domain
 
-    @cached_property
+    @once
     def passes(self) -> list[Pass]:
         """Return the passes over the reduced loops, in order."""
         return plan_passes(self)

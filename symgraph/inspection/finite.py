@@ -11,7 +11,7 @@ import numpy as np
 from symgraph.errors import NonFiniteError
 from symgraph.interpret import evaluate
 from symgraph.leaves import ARGUMENT, CONSTANT, PARAMETER, PLACEHOLDER, Parameter
-from symgraph.node import Graph, Node, describe
+from symgraph.node import Graph, Node, describe, shown
 from symgraph.op import Leaf
 
 Array = np.ndarray[Any, Any]
@@ -154,5 +154,5 @@ def _reached(graph: Graph, updated: Sequence[Parameter], position: int) -> str:
     count = len(graph.outputs) - len(updated)
     where = f"output {position}"
     if position >= count:
-        where = f"the update of parameter {updated[position - count].name!r}"
+        where = f"the update of parameter {shown(updated[position - count].name)}"
     return f"it reaches {where}; no parameter was changed"

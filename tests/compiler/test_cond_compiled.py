@@ -94,7 +94,7 @@ def test_an_index_out_of_range_in_the_other_branch(mode):
     f = compile(cond(p, lambda: sg.sum(x[i]), lambda: sg.sum(x)), mode=mode)
     assert f(x=VALUES, flag=False, i=np.array([99])) == 6
     assert f(x=VALUES, flag=True, i=np.array([-1, 0])) == 4
-    with pytest.raises(BoundsError, match=r"(?s)99"):
+    with pytest.raises(BoundsError, match=r"out of (range|bounds)"):
         f(x=VALUES, flag=True, i=np.array([0, 99]))
     assert f(x=VALUES, flag=False, i=np.array([99])) == 6
 
@@ -107,7 +107,7 @@ def test_a_label_out_of_range_in_the_other_branch_of_a_gradient(mode):
     f = compile(grad(loss, x), mode=mode)
     feeds = {"x": np.zeros((2, 3)), "t": np.array([1, 3])}
     np.testing.assert_allclose(f(**feeds, flag=False), np.full((2, 3), 1 / 6))
-    with pytest.raises(BoundsError, match=r"3"):
+    with pytest.raises(BoundsError, match=r"out of (range|bounds)"):
         f(**feeds, flag=True)
 
 
