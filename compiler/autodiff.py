@@ -14,7 +14,7 @@ from symgraph.compiler.rewrite import nodes_within
 from symgraph.errors import GradientError
 from symgraph.leaves import PARAMETER, PLACEHOLDER, Constant
 from symgraph.location import SourceLoc, located_at, user_location
-from symgraph.node import Graph, Node, describe, topological
+from symgraph.node import Graph, Node, describe, shown, topological
 from symgraph.op import BY_EXPANSION, NO_GRADIENT, Composite, Control, Op
 from symgraph.ops.layout import broadcast_to, sum_to
 from symgraph.types import FLOATS, UNKNOWN, TensorType, TupleType
@@ -330,7 +330,7 @@ def disconnected(loss: Node, target: Node) -> GradientError:
         lines.append("  every path is cut, at:")
         lines += [f"    {describe(node)}" for node in blockers[:3]]
     else:
-        names = [repr(n.name) for n in topological([loss]) if n.op in (PLACEHOLDER, PARAMETER)]
+        names = [shown(n.name) for n in topological([loss]) if n.op in (PLACEHOLDER, PARAMETER)]
         lines.append(f"  it is computed from {', '.join(names[:6]) or 'constants only'}")
     lines.append(f"  at {user_location()}\n  pass allow_unused=True for zeros")
     return GradientError("\n".join(lines))

@@ -172,7 +172,7 @@ class _Arguments:
         """Return the region's own leaf for an outside value."""
         view = self.views.resolve(child)
         assert view is not None, "materialise() leaves no reshape that needs a copy"
-        # A constant spread over more than one element must keep that shape, which types follow from.
+        # A constant spread over several elements must keep that shape: types follow from it.
         spread = any(extent != 1 for extent in child.type.dims)
         plain = view.base.op is CONSTANT and view.base.type.rank == 0 and _is_plain(view.base)
         if plain and not spread:

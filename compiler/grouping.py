@@ -161,10 +161,7 @@ class _Grouper:
         """Return one group that holds all `candidates`, None if they do not fit together."""
         first, *others = candidates
         for other in others:
-            if (
-                other.domain != first.domain
-                or first.cost + other.cost > MAX_COST
-            ):
+            if other.domain != first.domain or first.cost + other.cost > MAX_COST:
                 return None
             if None not in (first.reduced, other.reduced) and first.reduced != other.reduced:
                 return None

@@ -219,8 +219,8 @@ class Lowering:
                 actual, wanted = self.extents.feed(number, axis), self.extents.index(extent)
                 if actual != wanted:
                     message = (
-                        f"placeholder {shown(feed.name)} has extent {{left}} along axis {axis}, but "
-                        f"{extent} = {{right}} is expected (made at {feed.loc})"
+                        f"placeholder {shown(feed.name)} has extent {{left}} along axis {axis}, "
+                        f"but {extent} = {{right}} is expected (made at {feed.loc})"
                     )
                     self.checks.append(Check("equal", actual, wanted, message))
 
@@ -241,8 +241,8 @@ class Lowering:
 
     def problem_code(self, kind: str, culprits: Sequence[Node]) -> int:
         """Return the status with which a kernel reports a problem of one of `culprits`."""
-        places = ", ".join(dict.fromkeys(f"{node.op.name} made at {node.loc}" for node in culprits))
-        self.problems.append(Problem(kind, f"{PROBLEM_TEXTS[kind]} in {places}"))
+        places = ", ".join(dict.fromkeys(f"{node.loc}: {node.loc.code}" for node in culprits))
+        self.problems.append(Problem(kind, f"{PROBLEM_TEXTS[kind]}, at {places}"))
         return len(self.problems)
 
     def _cond(self, node: Node) -> None:

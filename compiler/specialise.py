@@ -16,7 +16,9 @@ from symgraph.dims import Compound, Dim, Extent, Symbol, evaluate, substitute, s
 from symgraph.dims import unresolved as undecided_broadcast
 from symgraph.errors import ShapeError
 from symgraph.leaves import ARGUMENT, CONSTANT, PARAMETER, PLACEHOLDER
-from symgraph.node import Graph, Node, describe
+from symgraph.node import Graph, Node, describe, topological
+from symgraph.op import Composite
+from symgraph.ops.composite import argument
 from symgraph.types import TensorType, TupleType
 
 
@@ -50,7 +52,9 @@ class Specialised:
 
 def is_open(graph: Graph) -> bool:
     """Tell whether some type can only be known from fed arrays."""
-    return any(not _known(node) for node in nodes_within(graph))
+    return any(
+        not _known(node) or _undecided_inside(node) is not None for node in nodes_within(graph)
+    )
 
 
 def _known(node: Node) -> bool:
@@ -198,12 +202,36 @@ def _expand_gradient(
 
 def _first_undecided(graph: Graph) -> tuple[Node, Compound] | None:
     for node in nodes_within(graph):
-        items = node.type.items if isinstance(node.type, TupleType) else (node.type,)
-        for item in items:
-            for extent in item.shape or ():
-                found = undecided_broadcast(extent)
-                if found is not None:
-                    return node, found
+        found = _undecided(node.type)
+        if found is None and _known(node):
+            found = _undecided_inside(node)
+        if found is not None:
+            return node, found
+    return None
+
+
+def _undecided(declared: TensorType | TupleType) -> Compound | None:
+    """Return a broadcast in a type that nothing has decided yet."""
+    items = declared.items if isinstance(declared, TupleType) else (declared,)
+    extents = (extent for item in items for extent in item.shape or ())
+    return next((b for b in map(undecided_broadcast, extents) if b is not None), None)
+
+
+def _undecided_inside(node: Node) -> Compound | None:
+    """Return an undecided broadcast that a composite hides in its expansion.
+
+    Only where operands of several symbolic shapes meet can there be one.
+    """
+    if not isinstance(node.op.kind, Composite) or len(node.inputs) < 2:
+        return None
+    if not all(_known(child) for child in node.inputs) or node.op.name == "gradient":
+        return None
+    expanded = node.op.kind.expand(*(argument(child.type) for child in node.inputs), **node.attrs)
+    for inner in topological([expanded]):
+        found = _undecided(inner.type)
+        found = _undecided_inside(inner) if found is None else found
+        if found is not None:
+            return found
     return None
 
 

@@ -148,7 +148,7 @@ def _ordered(reachable: Sequence[Node], inputs: Sequence[Node] | None) -> list[N
         other = seen.setdefault(node.name or "", node)
         if other is not node:
             raise GraphError(
-                f"two placeholders are called {shown(node.name)}: made at {other.loc} and {node.loc}; "
-                f"give one another name\n  at {user_location()}"
+                f"two placeholders are called {shown(node.name)}: made at {other.loc} "
+                f"and {node.loc}; give one another name\n  at {user_location()}"
             )
     return feeds

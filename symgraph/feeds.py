@@ -121,8 +121,8 @@ def check_extents(inputs: Sequence[Node], arrays: Sequence[Array]) -> None:
                 known, where = extents.setdefault(plain.name, (actual, node.name or ""))
                 if known != actual:
                     raise FeedError(
-                        f"placeholder {shown(node.name)} has extent {actual} along axis {axis}, but "
-                        f"{plain} is {known} in {shown(where)} (made at {node.loc})"
+                        f"placeholder {shown(node.name)} has extent {actual} along axis {axis}, "
+                        f"but {plain} is {known} in {shown(where)} (made at {node.loc})"
                     )
             elif isinstance(extent, int) and extent != actual:
                 raise FeedError(

@@ -29,6 +29,7 @@ from symgraph.inspection.methods import Inspectable
 from symgraph.leaves import Parameter
 from symgraph.location import user_location
 from symgraph.node import Graph, Node
+from symgraph.printer import printable
 from symgraph.reference import run_reference
 from symgraph.runtime.executable import FailedCheckError, FeedMismatch
 from symgraph.runtime.frame import ExtentMismatchError
@@ -203,6 +204,20 @@ class Function(Inspectable):
             feeds = dict(zip(self._names, arrays, strict=True))
             graph = variant.stages["specialise"]
             return non_finite_error(graph, variant.updated, feeds, error.call_index, str(error))
+        return self._explained(error, variant, arrays)
+
+    def _explained(
+        self, error: FailedCheckError, variant: Variant, arrays: Sequence[Array]
+    ) -> SymGraphError:
+        """Return the error with the offending value in it, which the interpreter finds again."""
+        from symgraph.interpret import evaluate as interpret
+
+        feeds = dict(zip(self._names, arrays, strict=True))
+        outputs = variant.stages["specialise"].outputs
+        try:
+            interpret(outputs, feeds, call_index=error.call_index)
+        except SymGraphError as found:
+            return type(found)(f"{found}\n  no parameter was changed")
         return _PROBLEMS[error.kind](f"{error}; no parameter was changed")
 
     def _refuse_reference(self) -> None:
@@ -223,7 +238,8 @@ class Function(Inspectable):
         return self._latest
 
     def __repr__(self) -> str:
-        return f"<compiled function of ({', '.join(self._names)}), compiled {self.compile_count}x>"
+        names = ", ".join(map(printable, self._names))
+        return f"<compiled function of ({names}), compiled {self.compile_count}x>"
 
 
 _PROBLEMS = {"bounds": BoundsError, "negative_power": DTypeError}

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, NoReturn, Union
 import numpy as np
 
 from symgraph.dims import Extent, product
-from symgraph.errors import GraphError, SymGraphError
+from symgraph.errors import DTypeError, GraphError, SymGraphError
 from symgraph.location import SourceLoc, user_location
-from symgraph.op import Control, Leaf, Op
+from symgraph.op import Control, Elementwise, Leaf, Op
 from symgraph.operators import Operators
-from symgraph.types import UNKNOWN, TensorType, Type
+from symgraph.types import INTEGERS, UNKNOWN, TensorType, Type
 
 Operand = Union["Node", bool, int, float, np.ndarray[Any, Any], np.generic, Sequence[Any]]
 
@@ -155,9 +155,33 @@ def apply(op: Op, *operands: Operand, **attrs: Any) -> Node:
     inputs = tuple(operand if isinstance(operand, Node) else lift(operand) for operand in operands)
     loc = user_location()
     try:
-        return Node(op, inputs, attrs, infer_type(op, inputs, attrs), loc)
+        declared = infer_type(op, inputs, attrs)
+        if isinstance(op.kind, Elementwise) and any(child.type.weak for child in inputs):
+            _check_weak_integers(op, inputs, attrs)
+        return Node(op, inputs, attrs, declared, loc)
     except SymGraphError as error:
         raise type(error)(located_message(op, inputs, loc, str(error))) from None
+
+
+def _check_weak_integers(op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any]) -> None:
+    """Refuse Python ints that do not fit in the integer dtype they would take.
+
+    Raises:
+        DTypeError: one does not fit, where NumPy would raise OverflowError.
+    """
+    types = tuple(child.type for child in inputs)
+    assert isinstance(op.kind, Elementwise), "other ops have no operand dtypes"
+    if any(entry.dtype is None for entry in types):
+        return
+    for child, dtype in zip(inputs, op.kind.operand_dtypes(types, attrs), strict=True):
+        value = getattr(child, "value", None)
+        if child.type.weak and value is not None and dtype in INTEGERS and value.dtype.kind == "i":
+            limits = np.iinfo(dtype)
+            if not limits.min <= int(value.min()) <= int(value.max()) <= limits.max:
+                raise DTypeError(
+                    f"the Python int {value} does not fit in {dtype}; cast the other operand "
+                    "first, for example with .astype('int64')"
+                )
 
 
 def located_message(op: Op, inputs: Iterable[Node], loc: SourceLoc, reason: str) -> str:

@@ -154,6 +154,24 @@ class Operators(ArrayMethods):
     def __index__(self) -> int:
         self._refuse("an index", "compile the node and call the result, or index with the node")
 
+    def __contains__(self, item: object) -> bool:
+        self._refuse("the answer to `in`", "use (x == item).any()")
+
+    def __setitem__(self, key: object, value: object) -> None:
+        self._refuse(
+            "a place to assign to", "build a new node with where, concatenate or scatter_add"
+        )
+
+    def __format__(self, specification: str) -> str:
+        if specification:
+            self._refuse("a formatted number", "compile the node and format the result")
+        return repr(self)
+
+    def __round__(self, decimals: int = 0) -> Node:
+        from symgraph.ops.arithmetic import round as rounded
+
+        return rounded(self, decimals)  # type: ignore[arg-type]  # every operand is a node
+
     def __iter__(self) -> NoReturn:
         self._refuse("an iterator", "use scan or while_loop, or index it: x[0], x[1]")
 

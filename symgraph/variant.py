@@ -253,8 +253,8 @@ def _check_decided(graph: Graph, sources: Mapping[str, tuple[int, int]]) -> None
             missing = [name for name in symbols(extent) if name not in sources]
             if missing:
                 raise GraphError(
-                    f"no feed has an axis that is just {missing[0]}, so the shape of {describe(node)} is "
-                    "unknown; name a placeholder that has such an axis in inputs=\n"
+                    f"no feed has an axis that is just {missing[0]}, so the shape of "
+                    f"{describe(node)} is unknown; name a placeholder with such an axis in inputs=\n"
                     f"  at {user_location()}"
                 )
 

@@ -1,102 +1,17 @@
-"""Calls from several threads, calls after fork, thread counts, and Ctrl-C."""
+"""Calls from several threads, calls after fork, and Ctrl-C."""
 
 import os
-import subprocess
-import sys
-import textwrap
-import threading
-import time
 
 import numpy as np
 import pytest
 
 import symgraph as sg
 from symgraph import Parameter, Placeholder, compile, grad
+from tests.concurrency import run_script, run_together
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
 
-PATIENCE = 60
-"""Seconds after which a thread or a process counts as hung."""
 THREADS = 8
-
-
-def run_together(*works):
-    """Run each function in a thread of its own, all begun at once; return what they return."""
-    start = threading.Barrier(len(works))
-    results, failures = [None] * len(works), []
-
-    def target(index):
-        try:
-            start.wait(PATIENCE)
-            results[index] = works[index]()
-        except BaseException as error:  # carried to the main thread, whatever it is
-            failures.append(error)
-
-    threads = [
-        threading.Thread(target=target, args=(index,), daemon=True) for index in range(len(works))
-    ]
-    for thread in threads:
-        thread.start()
-    deadline = time.monotonic() + PATIENCE
-    for thread in threads:
-        thread.join(max(deadline - time.monotonic(), 0))
-    assert not any(thread.is_alive() for thread in threads), "a call hangs"
-    if failures:
-        raise failures[0]
-    return results
-
-
-def run_script(body):
-    """Run a program in a process of its own and return what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + textwrap.dedent(body)],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-PRELUDE = """
-import os, signal, sys, threading, time, traceback
-import numpy as np
-import symgraph as sg
-from symgraph import Parameter, Placeholder, compile, grad
-
-def make(threads=None):
-    x = Placeholder("x", ("N", "M"), "float32")
-    return compile([sg.exp(x) * 2 + 1, x.sum(axis=1), sg.softmax(x)], threads=threads)
-
-SMALL = np.random.default_rng(0).standard_normal((5, 7)).astype("f4")
-LARGE = np.random.default_rng(1).standard_normal((3000, 400)).astype("f4")
-
-def same(f, values, expected):
-    return all(a.tobytes() == b.tobytes() for a, b in zip(f(x=values), expected))
-
-def in_child(work, seconds=20):
-    '''Fork; tell whether `work()` is true in the child.'''
-    child = os.fork()
-    if not child:
-        code = 1
-        try:
-            code = 0 if work() else 3
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status) == 0
-        time.sleep(0.005)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    sys.stderr.write("the child hangs")
-    sys.stderr.flush()
-    os._exit(4)
-"""
 
 
 # Several threads.
@@ -440,78 +355,6 @@ def test_multiprocessing_by_fork_trains_apart():
         print(in_child(work), p.value.tolist() == [1.0] * 4)
     """)
     assert printed.split() == ["True", "True"]
-
-
-# The number of threads.
-
-
-def _same_bits(outputs, feeds):
-    alone, *others = (_bytes(compile(outputs, threads=n)(**feeds)) for n in (1, 2, 3, None))
-    for other in others:
-        assert other == alone
-
-
-def test_threads_do_not_change_an_elementwise_chain():
-    x = Placeholder("x", ("N",), "float32")
-    y = x
-    for turn in range(5):
-        y = sg.tanh(y * 1.1 + turn) - sg.exp(-(y * y)) * 0.3
-    values = np.random.default_rng(0).standard_normal(1_000_003).astype("f4")
-    _same_bits([y, sg.sigmoid(y) * x], {"x": values})
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("shape", [(1_000_000,), (1000, 1000), (7, 150_001), (150_001, 7)])
-def test_threads_do_not_change_reductions(shape, dtype):
-    x = Placeholder("x", tuple("NM"[: len(shape)]), dtype)
-    axes = [None, *range(len(shape)), -1]
-    outputs = [reduce(x, axis=axis) for axis in axes for reduce in (sg.sum, sg.mean, sg.max)]
-    outputs += [sg.logsumexp(x, axis=axis) for axis in axes]
-    values = np.random.default_rng(1).standard_normal(shape).astype(dtype)
-    _same_bits(outputs, {"x": values})
-
-
-def test_threads_do_not_change_softmax():
-    x = Placeholder("x", ("N", "M"), "float32")
-    outputs = [sg.softmax(x), sg.softmax(x, axis=0), sg.log_softmax(x)]
-    values = np.random.default_rng(2).standard_normal((3001, 333)).astype("f4")
-    _same_bits(outputs, {"x": values})
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("shape", [(300, 200, 100), (1000, 333, 515), (1, 4000, 700)])
-def test_threads_do_not_change_products_of_matrices(shape, dtype):
-    rows, inner, columns = shape
-    rng = np.random.default_rng(3)
-    x, y = Placeholder("x", ("N", "K"), dtype), Placeholder("y", ("K", "M"), dtype)
-    feeds = {
-        "x": rng.standard_normal((rows, inner)).astype(dtype),
-        "y": rng.standard_normal((inner, columns)).astype(dtype),
-    }
-    _same_bits([x @ y, (sg.relu(x @ y + 1)).sum(axis=0), y.T @ x.T], feeds)
-
-
-def test_threads_do_not_change_training():
-    rng = np.random.default_rng(4)
-    feeds = {
-        "x": rng.standard_normal((500, 300)).astype("f4"),
-        "labels": rng.integers(0, 10, 500),
-    }
-    found = []
-    for threads in (1, 2, None):
-        rng = np.random.default_rng(5)
-        weights = [
-            Parameter((rng.standard_normal(shape) / 15).astype("f4"))
-            for shape in [(300, 256), (256,), (256, 10), (10,)]
-        ]
-        w1, b1, w2, b2 = weights
-        x = Placeholder("x", ("N", 300), "float32")
-        labels = Placeholder("labels", ("N",), "int64")
-        loss = sg.nn.softmax_cross_entropy(sg.tanh(x @ w1 + b1) @ w2 + b2, labels)
-        step = compile(loss, updates=sg.optim.Adam(1e-2).updates(loss, weights), threads=threads)
-        losses = [step(**feeds).tobytes() for _ in range(5)]
-        found.append((losses, [weight.value.tobytes() for weight in weights]))
-    assert found[0] == found[1] == found[2]
 
 
 # Ctrl-C.

@@ -16,6 +16,7 @@ from symgraph.inspection.sharing import sharing
 from symgraph.inspection.text import code_of, duration, formula, place, scaled
 from symgraph.location import SourceLoc
 from symgraph.node import Node
+from symgraph.printer import printable
 from symgraph.runtime import cache
 from symgraph.runtime.jit import statistics
 from symgraph.runtime.plan import Opcode
@@ -46,12 +47,13 @@ def explain(variant: Variant, dims: Mapping[str, Any], threads: int | None) -> s
 def _heading(variant: Variant, rows: Sequence[Row], threads: int) -> str:
     calls = sum(row.is_call for row in rows)
     takes = ", ".join(
-        f"{name}: {declared}" for name, declared in zip(variant.names, variant.feeds, strict=True)
+        f"{printable(name)}: {declared}"
+        for name, declared in zip(variant.names, variant.feeds, strict=True)
     )
     count = len(variant.plan.outputs)
     lines = [f"function of ({takes}), {count} output{'s' if count != 1 else ''}"]
     if variant.updated:
-        labels = [parameter.name or "unnamed" for parameter in variant.updated]
+        labels = [printable(parameter.name or "unnamed") for parameter in variant.updated]
         lines[0] += f"; updates {', '.join(labels[:8])}{' ...' if len(labels) > 8 else ''}"
     lines.append(
         f"{calls} kernel calls of {len(variant.plan.kernels)} kernels, by up to {threads} threads"

@@ -11,6 +11,7 @@ from symgraph.inspection.extents import bind, extent_names, value_of
 from symgraph.inspection.rows import Row, explained_rows
 from symgraph.inspection.text import formula, place, scaled
 from symgraph.node import Node
+from symgraph.printer import printable
 from symgraph.variant import Variant
 
 _LISTED_OPS = 6
@@ -58,7 +59,9 @@ def output_titles(variant: Variant) -> list[str]:
     """Return a title for each output of the last stage."""
     count = len(variant.plan.outputs)
     outputs = ["output"] if count == 1 else [f"output {number}" for number in range(count)]
-    return outputs + [f"new {parameter.name or 'parameter'}" for parameter in variant.updated]
+    return outputs + [
+        f"new {printable(parameter.name or 'parameter')}" for parameter in variant.updated
+    ]
 
 
 def _title(row: Row, names: dict[str, str]) -> str:

@@ -15,6 +15,7 @@ from symgraph.interpret import evaluate
 from symgraph.leaves import ARGUMENT, CONSTANT, Parameter
 from symgraph.location import SourceLoc
 from symgraph.node import Graph, Node
+from symgraph.printer import printable
 
 Array = np.ndarray[Any, Any]
 LONGEST_RECORD = 100_000
@@ -83,7 +84,7 @@ def record(
         error = raised
     new_values = graph.outputs[len(graph.outputs) - len(updated) :]
     given = {
-        node: f"new {parameter.name}"
+        node: f"new {printable(parameter.name)}"
         for node, parameter in zip(new_values, updated, strict=True)
         if parameter.name is not None
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.dims import Dim, Extent
+from symgraph.dims import Dim, Extent, symbol
 from symgraph.errors import GraphError, ShapeError
 from symgraph.location import user_location
 from symgraph.node import Node, describe
@@ -38,6 +38,8 @@ def as_extent(value: object) -> Extent:
     """
     if isinstance(value, Dim):
         return value
+    if isinstance(value, str) and value.isidentifier():
+        return symbol(value)
     if isinstance(value, Node):
         raise GraphError(
             f"a shape is made of ints and symbolic extents such as x.shape[0], not of "

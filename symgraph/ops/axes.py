@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.dims import Dim
 from symgraph.errors import ShapeError
 from symgraph.node import Node, Operand
 from symgraph.op import Sample
 from symgraph.ops.arguments import Axis, as_axes, as_int
 from symgraph.ops.assume import assume_equal
 from symgraph.ops.composite import composite
-from symgraph.ops.views import TRANSPOSE, reshape
+from symgraph.ops.views import TRANSPOSE, reshape, shape_text
 from symgraph.types import normalise_axes, normalise_axis
 
 
@@ -62,6 +63,11 @@ def expand_dims(x: Operand, axis: Axis) -> Node:
 def _expand_squeeze(x: Node, axis: int | tuple[int, ...] | None) -> Node:
     dims = x.type.dims
     if axis is None:
+        if any(isinstance(extent, Dim) for extent in dims):
+            raise ShapeError(
+                f"which axes of shape {shape_text(dims)} have extent 1 differs from call to call; "
+                "name the axes to drop"
+            )
         return reshape(x, tuple(extent for extent in dims if extent != 1))
     axes = normalise_axes(axis, len(dims))
     for i in axes:

@@ -11,8 +11,8 @@ from symgraph.leaves import Constant, lift
 from symgraph.location import user_location
 from symgraph.node import Graph, Node, Operand, apply, describe
 from symgraph.op import Attrs, Control, Op
-from symgraph.ops.assume import assume_equal
 from symgraph.ops.adjoint import stand_in
+from symgraph.ops.assume import assume_equal
 from symgraph.ops.branches import closed, outline, rebuilt, trace
 from symgraph.ops.comparison import not_equal
 from symgraph.ops.composite import argument
@@ -106,7 +106,7 @@ def _cond_gradient(
 
 
 def _shaped_like(adjoint: Adjoint, output: Node) -> Adjoint:
-    """Return an adjoint in the shape of its output, which the other branch may write differently."""
+    """Return an adjoint in the shape of its output, however the other branch writes that."""
     if adjoint is None or adjoint.type.shape == output.type.shape:
         return adjoint
     return reshape(adjoint, output.type.dims)

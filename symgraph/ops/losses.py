@@ -63,6 +63,11 @@ def require_shape(x: Node, other: Node, what: str) -> None:
 
 
 def _expand_squared(x: Node, target: Node) -> Node:
+    if x.type.rank != target.type.rank and 0 not in (x.type.rank, target.type.rank):
+        raise ShapeError(
+            f"predictions {x.type} and targets {target.type} differ in rank: broadcasting would "
+            "compare every row with every other; reshape one of them"
+        )
     difference = as_float(x) - targets_for(as_float(x), target)
     return over_rows(square(difference))
 

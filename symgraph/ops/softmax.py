@@ -9,7 +9,7 @@ import numpy as np
 from symgraph.node import Node, Operand
 from symgraph.op import Sample
 from symgraph.ops.arguments import Array, Axis, as_axes
-from symgraph.ops.comparison import isfinite, where
+from symgraph.ops.comparison import equal, isfinite, where
 from symgraph.ops.composite import as_float, composite, numpy_floats
 from symgraph.ops.identity import stop_gradient
 from symgraph.ops.reduce import max as max_along
@@ -28,6 +28,12 @@ def _shift(x: Node, axis: Axes) -> Node:
     """
     largest = max_along(x, axis, keepdims=True)
     return stop_gradient(where(isfinite(largest), largest, 0))
+
+
+def _shift_to_nan(x: Node, axis: Axes) -> Node:
+    """Return a shift as `_shift` does, but keep +inf, by which a row with +inf becomes NaN."""
+    largest = max_along(x, axis, keepdims=True)
+    return stop_gradient(where(equal(largest, -np.inf), 0, largest))
 
 
 def _expand_logsumexp(x: Node, axis: Axes, keepdims: bool) -> Node:
@@ -82,14 +88,14 @@ def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Node:
 
 def _expand_softmax(x: Node, axis: int | tuple[int, ...]) -> Node:
     x = as_float(x)
-    powers = exp(x - _shift(x, axis))
+    powers = exp(x - _shift_to_nan(x, axis))
     return powers / sum_along(powers, axis, keepdims=True)
 
 
 def _softmax(x: Array, axis: int | tuple[int, ...]) -> Array:
     x = numpy_floats(x)
     largest = np.max(x, axis=axis, keepdims=True)
-    powers = np.exp(x - np.where(np.isfinite(largest), largest, 0))
+    powers = np.exp(x - np.where(largest == -np.inf, 0, largest))
     return np.asarray(powers / np.sum(powers, axis=axis, keepdims=True))
 
 
@@ -100,14 +106,14 @@ def _softmax_gradient(g: Node, y: Node, x: Node, *, axis: Any) -> tuple[Node]:
 
 def _expand_log_softmax(x: Node, axis: int | tuple[int, ...]) -> Node:
     x = as_float(x)
-    shifted = x - _shift(x, axis)
+    shifted = x - _shift_to_nan(x, axis)
     return shifted - log(sum_along(exp(shifted), axis, keepdims=True))
 
 
 def _log_softmax(x: Array, axis: int | tuple[int, ...]) -> Array:
     x = numpy_floats(x)
     largest = np.max(x, axis=axis, keepdims=True)
-    shifted = x - np.where(np.isfinite(largest), largest, 0)
+    shifted = x - np.where(largest == -np.inf, 0, largest)
     return np.asarray(shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True)))
 
 

@@ -11,7 +11,7 @@ from symgraph.node import Node, Operand
 from symgraph.op import Sample
 from symgraph.ops.arguments import Array, Axis, as_axes, as_int
 from symgraph.ops.arithmetic import sqrt, square
-from symgraph.ops.composite import composite
+from symgraph.ops.composite import as_float, composite, numpy_floats
 from symgraph.ops.index_leaves import extent
 from symgraph.ops.reduce import sum as sum_along
 from symgraph.types import normalise_axes
@@ -28,14 +28,15 @@ def _size(x: Array, axis: Axes) -> int:
 
 
 def _expand_mean(x: Node, axis: Axes, keepdims: bool) -> Node:
-    return sum_along(x, axis, keepdims) / extent(_count(x, axis))
+    return sum_along(as_float(x), axis, keepdims) / extent(_count(x, axis))
 
 
 def _mean(x: Array, axis: Axes, keepdims: bool) -> Array:
-    return np.asarray(np.sum(x, axis=axis, keepdims=keepdims) / _size(x, axis))
+    return np.asarray(np.sum(numpy_floats(x), axis=axis, keepdims=keepdims) / _size(x, axis))
 
 
 def _expand_var(x: Node, axis: Axes, keepdims: bool, ddof: int) -> Node:
+    x = as_float(x)
     centred = x - _expand_mean(x, axis, keepdims=True)
     return sum_along(square(centred), axis, keepdims) / extent(maximum(_count(x, axis) - ddof, 0))
 

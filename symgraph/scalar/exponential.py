@@ -135,9 +135,7 @@ def power_of_two(s: ScalarBuilder[ValueT], n: ValueT, dtype: str) -> ValueT:
     return s.bitcast(s.shift_left(biased, table.exponent_bits), dtype)
 
 
-def scale(
-    s: ScalarBuilder[ValueT], x: ValueT, n: ValueT, whole: ValueT | None = None
-) -> ValueT:
+def scale(s: ScalarBuilder[ValueT], x: ValueT, n: ValueT, whole: ValueT | None = None) -> ValueT:
     """Multiply by 2.0**n, rounding once also where the result is denormal.
 
     Half of n is applied at a time, so |n| may be up to twice the exponent range.

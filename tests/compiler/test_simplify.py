@@ -86,7 +86,7 @@ EXACT: dict[str, Callable[[], Row]] = {
     "power_two": lambda: (op("power", A, 2.0), op("square", A)),
     "power_two_int": lambda: (op("power", K, 2), op("square", K)),
     "power_minus_one": lambda: (op("power", A, -1.0), op("reciprocal", A)),
-    "power_half_stays": lambda: (op("power", A, 0.5), op("power", A, 0.5)),
+    "power_half": lambda: (op("power", A, 0.5), op("sqrt", A)),
     "power_half_of_square": lambda: (
         op("power", op("square", A), 0.5),
         op("sqrt", op("square", A)),

@@ -44,9 +44,10 @@ def power_of_minus_one(node: Node) -> Node | None:
 
 
 def power_of_half(node: Node) -> Node | None:
-    """`x ** 0.5 -> sqrt(x)`, where x >= +0.0: they differ at -0.0 and -inf."""
+    """`x ** 0.5 -> sqrt(x)`, as NumPy does for an exponent of one element."""
     x, exponent = node.inputs
-    return build("sqrt", x) if has_value(exponent, 0.5) and non_negative(x) else None
+    scalar = exponent.type.rank == 0 or non_negative(x)
+    return build("sqrt", x) if has_value(exponent, 0.5) and scalar else None
 
 
 def even_function(node: Node) -> Node | None:
