@@ -62,9 +62,10 @@ class _Printer:
             pointer = ">> " if node is self.mark else ""
             yield f"{indent}{pointer}{self._line(node, names)}"
             for key, value in node.attrs.items():
-                if isinstance(value, Graph):
+                inner = _graph_of(value)
+                if inner is not None:
                     yield f"{indent}{_INDENT}{key}:"
-                    yield from self.lines(value, f"{names[node]}.", depth + 2)
+                    yield from self.lines(inner, f"{names[node]}.", depth + 2)
         yield f"{indent}return {', '.join(names[node] for node in graph.outputs)}"
 
     def _line(self, node: Node, names: Mapping[Node, str]) -> str:
@@ -82,8 +83,14 @@ def brief_attrs(node: Node) -> dict[str, str]:
     return {
         key: attr_text(value)
         for key, value in node.attrs.items()
-        if key not in _HIDDEN_ATTRS and not isinstance(value, Graph)
+        if key not in _HIDDEN_ATTRS and _graph_of(value) is None
     }
+
+
+def _graph_of(value: Any) -> Graph | None:
+    """Return the graph that an attr is or, like a fused region, holds."""
+    inner = value if isinstance(value, Graph) else getattr(value, "graph", None)
+    return inner if isinstance(inner, Graph) else None
 
 
 def attr_text(value: Any) -> str:

@@ -49,7 +49,8 @@ def run_script(body):
 
 
 PRELUDE = """
-import os, signal, sys, threading, time, traceback
+import faulthandler, os, signal, sys, threading, time, traceback
+faulthandler.dump_traceback_later(50, exit=True)  # shows where it hangs
 import numpy as np
 import symgraph as sg
 from symgraph import Parameter, Placeholder, compile, grad
@@ -69,6 +70,7 @@ def in_child(work, seconds=20):
     child = os.fork()
     if not child:
         code = 1
+        faulthandler.dump_traceback_later(seconds - 1, exit=True)
         try:
             code = 0 if work() else 3
         except BaseException:
