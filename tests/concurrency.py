@@ -50,7 +50,6 @@ def run_script(body):
 
 PRELUDE = """
 import faulthandler, os, signal, sys, threading, time, traceback
-faulthandler.dump_traceback_later(50, exit=True)  # shows where it hangs
 import numpy as np
 import symgraph as sg
 from symgraph import Parameter, Placeholder, compile, grad

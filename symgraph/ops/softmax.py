@@ -9,7 +9,7 @@ import numpy as np
 from symgraph.node import Node, Operand
 from symgraph.op import Sample
 from symgraph.ops.arguments import Array, Axis, as_axes
-from symgraph.ops.comparison import equal, isfinite, where
+from symgraph.ops.comparison import isfinite, not_equal, where
 from symgraph.ops.composite import as_float, composite, numpy_floats
 from symgraph.ops.identity import stop_gradient
 from symgraph.ops.reduce import max as max_along
@@ -33,7 +33,7 @@ def _shift(x: Node, axis: Axes) -> Node:
 def _shift_to_nan(x: Node, axis: Axes) -> Node:
     """Return a shift as `_shift` does, but keep +inf, by which a row with +inf becomes NaN."""
     largest = max_along(x, axis, keepdims=True)
-    return stop_gradient(where(equal(largest, -np.inf), 0, largest))
+    return stop_gradient(where(not_equal(largest, -np.inf), largest, 0))
 
 
 def _expand_logsumexp(x: Node, axis: Axes, keepdims: bool) -> Node:
