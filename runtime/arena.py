@@ -34,6 +34,7 @@ def plan_slots(plan: Plan) -> tuple[Slot, ...]:
     owner: dict[int, int] = {}
     groups: dict[int, list[int]] = {buffer: [buffer] for buffer in first}
     end = dict(last)
+    skippable = _inside_branches(plan)
     for number, row in enumerate(plan.instructions):
         for written, read in row.in_place:
             root = owner.get(read, read)
@@ -45,7 +46,7 @@ def plan_slots(plan: Plan) -> tuple[Slot, ...]:
                 and last[read] == number
                 and end[root] == number
                 and plan.buffers[written].size == plan.buffers[read].size
-                and not _in_branch(plan, number)
+                and number not in skippable
             ):
                 groups[root] += groups.pop(written)
                 owner[written] = root
@@ -64,12 +65,13 @@ def _lifetimes(plan: Plan) -> tuple[dict[int, int], dict[int, int]]:
     return first, last
 
 
-def _in_branch(plan: Plan, number: int) -> bool:
-    """Tell whether an instruction may be skipped: sharing memory in place would then mislead."""
-    return any(
-        row.opcode in (Opcode.JUMP, Opcode.JUMP_IF_FALSE) and before < number < row.target
-        for before, row in enumerate(plan.instructions[:number])
-    )
+def _inside_branches(plan: Plan) -> set[int]:
+    """Return the instructions that may be skipped: sharing memory in place would mislead there."""
+    inside: set[int] = set()
+    for number, row in enumerate(plan.instructions):
+        if row.opcode in (Opcode.JUMP, Opcode.JUMP_IF_FALSE):
+            inside.update(range(number + 1, row.target))
+    return inside
 
 
 def assign_offsets(slots: Sequence[Slot], sizes: Sequence[int]) -> tuple[list[int], int]:

