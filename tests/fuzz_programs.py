@@ -1,4 +1,4 @@
-"""Random programs for the fuzz tests: each is built with symgraph and, where it is there, with PyTorch."""
+"""Random programs for the fuzz tests, each built with symgraph and, if there is one, PyTorch."""
 
 from __future__ import annotations
 
@@ -248,9 +248,7 @@ def _reshape(draw: Any, program: Program) -> Step:
             f"expand_dims {axis}",
         )
     if kind == "column" and program.shape(index) and 0 not in program.shape(index):
-        return Step(
-            lambda x: x.reshape(-1, 1), lambda t, x: x.reshape(-1, 1), (index,), "column"
-        )
+        return Step(lambda x: x.reshape(-1, 1), lambda t, x: x.reshape(-1, 1), (index,), "column")
     return Step(lambda x: x.ravel(), lambda t, x: x.reshape(-1), (index,), "ravel")
 
 
@@ -321,16 +319,16 @@ def _take(draw: Any, program: Program) -> Step | None:
         return None
     where = draw(st.lists(st.integers(-shape[0], shape[0] - 1), min_size=1, max_size=3))
     positive = [entry % shape[0] for entry in where]
-    return Step(
-        lambda x: x[np.array(where)], lambda t, x: x[positive], (index,), f"take {where}"
-    )
+    return Step(lambda x: x[np.array(where)], lambda t, x: x[positive], (index,), f"take {where}")
 
 
 def _pick(draw: Any, program: Program) -> int:
     """Choose an operand, mostly a recent one."""
     last = len(program.nodes) - 1
-    return last - draw(st.integers(0, min(last, 3))) if draw(st.booleans()) else draw(
-        st.integers(0, last)
+    return (
+        last - draw(st.integers(0, min(last, 3)))
+        if draw(st.booleans())
+        else draw(st.integers(0, last))
     )
 
 
@@ -349,9 +347,7 @@ def programs(draw: Any) -> Program:
         draw(st.sampled_from(("float64", "float64", "float32"))),
         {"N": draw(extent), "M": draw(extent)},
         draw(
-            st.lists(
-                st.lists(st.sampled_from(DIMS), max_size=4).map(tuple), min_size=1, max_size=3
-            )
+            st.lists(st.lists(st.sampled_from(DIMS), max_size=4).map(tuple), min_size=1, max_size=3)
         ),
     )
     for _ in range(draw(st.integers(3, 25))):

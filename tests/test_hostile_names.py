@@ -75,7 +75,7 @@ def test_messages_show_the_name_in_quotes(name):
     x = Placeholder(name, (3,), "float64")
     shown = re.escape(repr(name))
     f = compile(x * 2)
-    with pytest.raises(FeedError, match=rf"placeholder {shown} was not fed .*test_hostile_names\.py"):
+    with pytest.raises(FeedError, match=rf"placeholder {shown} was not fed .*hostile_names\.py"):
         f()
     with pytest.raises(FeedError, match=f"placeholder {shown} .*got dtype int64"):
         f(**{name: np.ones(3, int)})
@@ -129,7 +129,7 @@ def test_a_name_of_a_megabyte():
     f = compile([x * 2, grad((x * x).sum(), x)])
     np.testing.assert_array_equal(f(**{HUGE: np.ones(3)})[1], [2, 2, 2])
     assert not any("xxx" in kernel.key_text for kernel in f._compiled().plan.kernels)
-    with pytest.raises(FeedError, match="x{100}' was not fed"):
+    with pytest.raises(FeedError, match=r"x{100}' was not fed"):
         f()
     assert len(format_graph([x * 2])) < 3_000_000
     assert len(f.explain()) < 5_000_000

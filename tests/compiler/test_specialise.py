@@ -172,7 +172,7 @@ def test_no_branch_reads_out_of_bounds(taken):
     x, w = Placeholder("x", ("N", "K"), "float64"), Placeholder("w", ("M", 4), "float64")
     flag = Placeholder("flag", (), "bool")
     f = compile(cond(flag, lambda: x @ w, lambda: (x @ w) * 2))
-    with pytest.raises(FeedError, match="matmul: the inner extents differ: .* here 300 and 3"):
+    with pytest.raises(FeedError, match=r"matmul: the inner extents differ: .* here 300 and 3"):
         f(flag=taken, x=np.ones((2, 300)), w=np.ones((3, 4)))
     np.testing.assert_array_equal(
         f(flag=taken, x=np.ones((2, 3)), w=np.ones((3, 4))), np.full((2, 4), 3.0 if taken else 6.0)

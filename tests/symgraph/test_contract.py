@@ -71,7 +71,9 @@ def test_one_compilation_serves_every_batch(extents, compilations):
 def test_one_compilation_serves_every_batch_of_a_train_step():
     loss, parameters = small_mlp()
     gradients = grad(loss, parameters)
-    step = compile(loss, updates={p: p - 0.1 * g for p, g in zip(parameters, gradients)})
+    step = compile(
+        loss, updates={p: p - 0.1 * g for p, g in zip(parameters, gradients, strict=True)}
+    )
     reference = compile([loss, *gradients], mode="reference")
     for count in BATCHES[:-1]:
         feeds = mlp_feeds(count)
@@ -173,7 +175,7 @@ def test_native_and_reference_train_alike():
         slopes = grad(loss, parameters)
         step = compile(
             [loss, {"slopes": slopes}],
-            updates={p: p - 0.3 * g for p, g in zip(parameters, slopes)},
+            updates={p: p - 0.3 * g for p, g in zip(parameters, slopes, strict=True)},
             mode=mode,
         )
         rng = np.random.default_rng(9)

@@ -150,7 +150,8 @@ def test_branches_of_different_types_name_both_lines():
     ):
         cond(flag, lambda: X, lambda: K)
     with pytest.raises(
-        sg.ShapeError, match=rf"then gives 'x' {HERE}\), else gives 'y' {HERE}\)(?s:.*)\n  at {HERE}"
+        sg.ShapeError,
+        match=rf"then gives 'x' {HERE}\), else gives 'y' {HERE}\)(?s:.*)\n  at {HERE}",
     ):
         cond(flag, lambda: X, lambda: Y)
     with pytest.raises(sg.GraphError, match=rf"different structures: then .*{HERE}.*else.*{HERE}"):

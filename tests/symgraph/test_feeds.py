@@ -149,7 +149,7 @@ def test_positional_feeds():
     assert f(7.0, 2.0, 3.0) == f(7.0, c=3.0, b=2.0) == 1
     g = compile(a - b * c, inputs=[c, a, b])
     assert g(3.0, 7.0, 2.0) == g(3.0, a=7.0, b=2.0) == 1
-    with pytest.raises(FeedError, match="4 positional feeds .* takes 'a', 'b', 'c'"):
+    with pytest.raises(FeedError, match=r"4 positional feeds .* takes 'a', 'b', 'c'"):
         f(1, 2, 3, 4)
     with pytest.raises(FeedError, match="'a' was fed twice: by position and by name"):
         f(1.0, a=1.0, b=1.0, c=1.0)

@@ -48,7 +48,9 @@ def test_integer_means_do_not_overflow():
     assert (mean, var) == (2.0**62, 0.0)
 
 
-@pytest.mark.parametrize("build", [lambda i: i + 2**40, lambda i: i < 2**31, lambda i: i * -(2**40)])
+@pytest.mark.parametrize(
+    "build", [lambda i: i + 2**40, lambda i: i < 2**31, lambda i: i * -(2**40)]
+)
 def test_python_ints_that_do_not_fit_are_refused(build):
     build(Placeholder("j", ("N",), "int64"))
     with pytest.raises(sg.DTypeError, match=r"does not fit in int32(?s:.*)open_losses\.py:"):

@@ -130,9 +130,7 @@ def test_a_full_reduction_is_an_output(keepdims, extent):
 
 def test_a_spread_constant_is_an_output():
     x = Placeholder("x", ("N", "M"), "float64")
-    result = compile([sg.zeros_like(x), sg.broadcast_to(Constant(2.0), x.shape)])(
-        x=np.ones((7, 9))
-    )
+    result = compile([sg.zeros_like(x), sg.broadcast_to(Constant(2.0), x.shape)])(x=np.ones((7, 9)))
     np.testing.assert_array_equal(result[0], np.zeros((7, 9)))
     np.testing.assert_array_equal(result[1], np.full((7, 9), 2.0))
 
