@@ -254,7 +254,7 @@ def _check_decided(graph: Graph, sources: Mapping[str, tuple[int, int]]) -> None
             if missing:
                 raise GraphError(
                     f"no feed has an axis that is just {missing[0]}, so the shape of "
-                    f"{describe(node)} is unknown; name a placeholder with such an axis in inputs\n"
+                    f"{describe(node)} is unknown; name a placeholder that has it in inputs=\n"
                     f"  at {user_location()}"
                 )
 
