@@ -32,6 +32,7 @@ def _call(
     arguments: list[Argument],
     extent: Extent,
     work: Extent,
+    pieces: int = 16,
 ) -> None:
     """Emit one call whose operands are the node's inputs and whose result is the node."""
     index = lowering.extents.index
@@ -44,6 +45,7 @@ def _call(
             writes=(lowering.place(node),),
             extent=index(extent),
             work=index(work),
+            pieces=pieces,
             label=node.op.name,
         ),
         (node,),
@@ -90,7 +92,7 @@ def lower_matmul(lowering: Lowering, node: Node) -> None:
     )
     arguments = [*pointers, *(number(extent) for extent in numbers)]
     work = batch * rows * columns * (depth + 8)
-    _call(lowering, node, gemm_source(node.type.element), arguments, tasks, work)
+    _call(lowering, node, gemm_source(node.type.element), arguments, tasks, work, pieces=4)
 
 
 def lower_gather(lowering: Lowering, node: Node) -> None:

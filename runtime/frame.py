@@ -27,8 +27,6 @@ Shapes = tuple[tuple[int, ...], ...]
 
 GRAIN_WORK = 600_000
 """Work in the smallest chunk of a parallel loop, in units of about 0.03 ns: 20 microseconds."""
-CHUNKS_PER_THREAD = 4
-"""Chunks that each thread gets of a large loop. No result depends on how loops are cut."""
 
 
 class ExtentMismatchError(ValueError):
@@ -152,7 +150,11 @@ class Frame:
             for argument in row.arguments:
                 words.append(fill(argument))
             extent = values[row.extent] if row.opcode is Opcode.CALL else 0
-            grain = grain_of(extent, values[row.work], threads) if row.opcode is Opcode.CALL else 0
+            grain = (
+                grain_of(extent, values[row.work], threads * row.pieces if threads > 1 else 1)
+                if row.opcode is Opcode.CALL
+                else 0
+            )
             kernel = addresses[row.kernel] if row.kernel >= 0 else 0
             rows.append((int(row.opcode), kernel, block, extent, grain, row.target, 0, 0))
         arguments[: len(words)] = words
@@ -201,16 +203,16 @@ def slot_bytes(plan: Plan, slot: Slot, values: Sequence[int]) -> int:
     return max(ITEM_BYTES[buffer.dtype] * values[buffer.size] for buffer in buffers)
 
 
-def grain_of(extent: int, work: int, threads: int) -> int:
-    """Return the chunk of a parallel loop, 0 where one thread is faster.
+def grain_of(extent: int, work: int, pieces: int) -> int:
+    """Return the chunk of a parallel loop that is to be cut in so many pieces.
 
-    A few chunks for each thread keep them all busy to the end; more would only make kernels that
-    prepare something for each chunk (a packed panel) prepare it more often.
+    Pieces below `GRAIN_WORK` are not made; 0 says that one thread is faster. No result depends on
+    how loops are cut.
     """
-    if threads < 2 or extent <= 1 or work < 2 * GRAIN_WORK:
+    if pieces < 2 or extent <= 1 or work < 2 * GRAIN_WORK:
         return 0
     smallest = -(-GRAIN_WORK * extent // work)
-    grain = max(smallest, -(-extent // (CHUNKS_PER_THREAD * threads)))
+    grain = max(smallest, -(-extent // pieces))
     if grain > 1024:
         grain = -(-grain // 1024) * 1024
     return grain if grain < extent else 0

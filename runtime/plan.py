@@ -126,6 +126,8 @@ class Instruction:
         writes: the buffers it writes.
         extent: the rule of its parallel extent.
         work: the rule of the number of elements it touches, from which the grain follows.
+        pieces: into how many chunks for each thread a large loop is cut: many keep all threads
+            busy to the end, few where a kernel prepares something for each chunk.
         target: the row to jump to.
         label: how explanations name it.
         lines: the user's lines behind it.
@@ -141,6 +143,7 @@ class Instruction:
     writes: tuple[int, ...] = ()
     extent: int = 0
     work: int = 0
+    pieces: int = 16
     target: int = -1
     label: str = ""
     lines: tuple[str, ...] = ()
