@@ -50,7 +50,6 @@ def run_script(body):
 
 PRELUDE = """
 import os, signal, sys, threading, time, traceback
-import faulthandler; faulthandler.register(signal.SIGUSR1, file=open("/tmp/fh." + str(os.getpid()), "w"))
 import numpy as np
 import symgraph as sg
 from symgraph import Parameter, Placeholder, compile, grad
