@@ -1,5 +1,7 @@
 """Threads and processes for tests, each with a watchdog."""
 
+import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -38,14 +40,19 @@ def run_together(*works):
 
 def run_script(body):
     """Run a program in a process of its own and return what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + textwrap.dedent(body)],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
+    command = [sys.executable, "-X", "faulthandler", "-c", PRELUDE + textwrap.dedent(body)]
+    child = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    try:
+        printed, errors = child.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        # The handler of SIGABRT shows where each thread hangs; grandchildren end too.
+        os.killpg(child.pid, signal.SIGABRT)
+        printed, errors = child.communicate(timeout=PATIENCE)
+        raise AssertionError(f"hangs, having printed {printed!r}\n{errors}") from None
+    assert child.returncode == 0, errors
+    return printed
 
 
 PRELUDE = """

@@ -296,7 +296,9 @@ def test_a_fork_while_other_threads_call():
             while not stop.is_set():
                 f(x=values)
                 step()
-        threads = [threading.Thread(target=caller, args=(v,), daemon=True) for v in (LARGE, SMALL, LARGE)]
+        threads = [
+            threading.Thread(target=caller, args=(v,), daemon=True) for v in (LARGE, SMALL, LARGE)
+        ]
         for thread in threads:
             thread.start()
         def work():

@@ -19,7 +19,6 @@ SEPARATOR = "\x1e"
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#]+)(#[^)]*)?\)")
 # Written by `make bench` and by the authors of the compiler.
-WRITTEN_ELSEWHERE = {"benchmarks/RESULTS.md", "docs/architecture.md"}
 
 
 def _without_line_numbers(text):
@@ -55,8 +54,7 @@ def test_links_lead_somewhere(page):
     for target, anchor in LINK.findall(path.read_text(encoding="utf-8")):
         if not target.startswith("http"):
             found = Path(os.path.normpath(path.parent / target))
-            name = str(found.relative_to(ROOT))
-            assert found.exists() or name in WRITTEN_ELSEWHERE, f"{page}: {target}{anchor}"
+            assert found.exists(), f"{page}: {target}{anchor}"
 
 
 def test_the_commands_of_the_readme_are_in_the_makefile():
