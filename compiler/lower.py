@@ -19,6 +19,8 @@ from symgraph.node import Graph, Node, shown
 from symgraph.op import Leaf, Library
 from symgraph.op import View as ViewKind
 from symgraph.runtime.plan import (
+    LEFT,
+    RIGHT,
     Buffer,
     BufferKind,
     Check,
@@ -219,8 +221,8 @@ class Lowering:
                 actual, wanted = self.extents.feed(number, axis), self.extents.index(extent)
                 if actual != wanted:
                     message = (
-                        f"placeholder {shown(feed.name)} has extent {{left}} along axis {axis}, "
-                        f"but {extent} = {{right}} is expected (made at {feed.loc})"
+                        f"placeholder {shown(feed.name)} has extent {LEFT} along axis {axis}, "
+                        f"but {extent} = {RIGHT} is expected (made at {feed.loc})"
                     )
                     self.checks.append(Check("equal", actual, wanted, message))
 

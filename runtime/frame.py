@@ -11,6 +11,8 @@ from symgraph.runtime import native as at
 from symgraph.runtime.arena import ALIGNMENT, ITEM_BYTES, Slot, assign_offsets
 from symgraph.runtime.executor import new_frame
 from symgraph.runtime.plan import (
+    LEFT,
+    RIGHT,
     Argument,
     Buffer,
     BufferKind,
@@ -192,7 +194,7 @@ def bind_extents(plan: Plan, shapes: Shapes) -> list[int]:
         )
         if wrong:
             raise ExtentMismatchError(
-                message.replace("{left}", str(values[left])).replace("{right}", str(values[right]))
+                message.replace(LEFT, str(values[left])).replace(RIGHT, str(values[right]))
             )
     return values
 

@@ -15,6 +15,8 @@ import numpy as np
 from symgraph.runtime.jit import KernelSource
 
 __all__ = [
+    "LEFT",
+    "RIGHT",
     "Argument",
     "Buffer",
     "BufferKind",
@@ -44,8 +46,15 @@ class ExtentRule(NamedTuple):
     operands: tuple[Any, ...]
 
 
+LEFT, RIGHT = "\0left\0", "\0right\0"
+"""What stands for the two values in a check's message; no user's name can hold them by accident."""
+
+
 class Check(NamedTuple):
-    """Two extents that must agree (`equal`), or whose first must not be smaller (`at least`)."""
+    """Two extents that must agree (`equal`), or whose first must not be smaller (`at least`).
+
+    The message holds `LEFT` and `RIGHT` where the values belong.
+    """
 
     relation: str
     left: int

@@ -19,7 +19,7 @@ from symgraph.ops.assume import Assumption, assume_equal, collect_assumptions
 from symgraph.ops.elementwise import cast
 from symgraph.runtime.executable import Executable
 from symgraph.runtime.jit import KernelBuildError, Statistics, statistics
-from symgraph.runtime.plan import Plan
+from symgraph.runtime.plan import LEFT, RIGHT, Plan
 from symgraph.types import TensorType, promote
 
 Relation = tuple[str, Extent, Extent, str]
@@ -229,7 +229,7 @@ def _assumptions(*graphs: Graph) -> list[Relation]:
 
 def _relation(entry: Assumption, text: str) -> Relation:
     kind = "equal" if entry.relation == "==" else "at least"
-    return kind, entry.left, entry.right, f"{text}, here {{left}} and {{right}}"
+    return kind, entry.left, entry.right, f"{text}, here {LEFT} and {RIGHT}"
 
 
 def _sources(feeds: Sequence[Node]) -> dict[str, tuple[int, int]]:

@@ -12,6 +12,9 @@ from symgraph import Parameter, Placeholder, compile, cond, grad
 from symgraph.errors import FeedError, GraphError, SymGraphError
 from symgraph.printer import format_graph
 
+# pydot calls pyparsing by its old names.
+pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated - use:DeprecationWarning")
+
 NAMES = {
     "quotes": "'\"`",
     "newlines": "a\nb\r\n\tc",

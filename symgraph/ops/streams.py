@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,15 @@ class _Streams:
 
 
 _streams = _Streams()
+
+
+def _free_lock() -> None:
+    """Free the lock in a child of fork: the thread that may have held it is not there."""
+    _streams.lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_free_lock)
 
 
 def seed(number: int) -> None:
