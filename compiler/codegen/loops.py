@@ -35,8 +35,26 @@ def loop(builder: ir.IRBuilder, start: ir.Value, stop: ir.Value, step: int) -> I
     builder.position_at_end(body)
     yield index
     index.add_incoming(builder.add(index, integer(step)), builder.block)
-    builder.branch(head)
+    _keep_scalar(builder, builder.branch(head))
     builder.position_at_end(after)
+
+
+def _keep_scalar(builder: ir.IRBuilder, back: ir.instructions.Branch) -> None:
+    """Tell LLVM not to vectorise the loop that a branch closes.
+
+    Loops that pay are written with vectors here. LLVM's own analysis takes exponential time in the
+    depth of a body such as y = x + x; z = y + y ...
+    """
+    from llvmlite import ir
+
+    module = builder.module
+    name = ir.MetaDataString(module, "llvm.loop.vectorize.enable")
+    option = module.add_metadata([name, ir.Constant(ir.IntType(1), 0)])
+    # Each loop needs metadata of its own, whose first operand is, by convention, that metadata.
+    number = ir.Constant(ir.IntType(64), len(module.metadata))
+    loop_id = module.add_metadata([number, option])
+    loop_id.operands = (loop_id, option)
+    back.set_metadata("llvm.loop", loop_id)
 
 
 def smaller(builder: ir.IRBuilder, left: ir.Value, right: ir.Value) -> ir.Value:

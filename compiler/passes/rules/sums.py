@@ -12,6 +12,7 @@ from symgraph.compiler.passes.rules.matching import (
     is_float,
     is_integer,
     never_minus_zero,
+    number,
     only_input,
     uniform,
 )
@@ -99,8 +100,17 @@ def negated_scaling(node: Node) -> Node | None:
 
 COMMUTATIVE: tuple[Rule, ...] = (constant_second,)
 
+
+def add_itself(node: Node) -> Node | None:
+    """`x + x -> x * 2`, exact; doublings in a row then merge into one product."""
+    x, other = node.inputs
+    if x is not other or is_bool(node) or is_constant(x):
+        return None
+    return build("multiply", x, number(2, x))
+
+
 RULES: RuleTable = {
-    "add": (*COMMUTATIVE, add_nothing, add_negative, merge_integer_constants),
+    "add": (*COMMUTATIVE, add_itself, add_nothing, add_negative, merge_integer_constants),
     "subtract": (subtract_nothing, subtract_negative, subtract_from_nothing, subtract_itself),
     "negative": (double_negation, negated_scaling),
 }
