@@ -51,7 +51,6 @@ def test_threads_call_one_function(rows, mode):
 
 def test_threads_call_one_function_with_their_own_extents():
     f = _matrix_function()
-    # More shapes than are kept for later.
     rows = [1, 2, 3, 5, 9, 17, 33, 65, 129, 257, 513, 700]
     values = [_matrices(seed, count) for seed, count in enumerate(rows)]
     expected = [_bytes(f(x=value)) for value in values]
