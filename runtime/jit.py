@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from symgraph.runtime import cache
+from symgraph.runtime.interrupts import postponed_interrupts
 from symgraph.runtime.loader import ObjectFormatError, load_object
 from symgraph.shared_lock import COMPILING
 
@@ -114,7 +115,7 @@ def get_native(key_text: str, produce: Callable[[], CompiledObject]) -> int:
     if address is not None:
         _count(memory_hits=1)
         return address
-    with COMPILING:
+    with COMPILING, postponed_interrupts():
         address = _addresses.get(key_text)
         if address is None:
             address = _load(key_text)

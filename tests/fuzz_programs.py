@@ -62,6 +62,13 @@ class Program:
         self.steps.append(step)
         self.nodes.append(step.symbolic(*(self.nodes[i] for i in step.operands)))
 
+    def opened(self) -> list[Node]:
+        """Build the program again on placeholders of open shape and dtype."""
+        nodes: list[Node] = [sg.Placeholder(node.name) for node in self.placeholders]
+        for step in self.steps:
+            nodes.append(step.symbolic(*(nodes[i] for i in step.operands)))
+        return nodes
+
     def feeds(self, seed: int) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(seed)
         shapes = [self.shape(index) for index in range(len(self.leaves))]
@@ -233,11 +240,10 @@ def _reshape(draw: Any, program: Program) -> Step:
     rank = len(program.shape(index))
     kind = draw(st.sampled_from(("ravel", "column", "rows", "insert")))
     if kind == "rows" and rank:
-        last = program.nodes[index].shape[-1]
-        if program.shape(index)[-1]:
-            shape = (-1, program.shape(index)[-1])
+        last = program.shape(index)[-1]
+        if last:
             return Step(
-                lambda x: x.reshape(-1, last), lambda t, x: x.reshape(shape), (index,), "rows"
+                lambda x: x.reshape(-1, last), lambda t, x: x.reshape(-1, last), (index,), "rows"
             )
     if kind == "insert":
         axis = draw(st.integers(-rank - 1, rank))

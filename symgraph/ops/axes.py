@@ -83,7 +83,7 @@ SQUEEZE = composite(
         Sample(lambda rng: (rng.normal(size=(1, 3, 1)),), {"axis": None}, (0,)),
         Sample(lambda rng: (rng.normal(size=(1, 3, 1)),), {"axis": -1}, (0,)),
     ),
-    doc="x without axes of extent 1: those given, or all that are known to have it.",
+    doc="x without axes of extent 1: those given, or all of them.",
 )
 
 
@@ -92,13 +92,14 @@ def squeeze(x: Operand, axis: Axis = None) -> Node:
 
     Args:
         x: any array.
-        axis: which ones; None drops all whose extent is known to be 1 (symbolic ones stay).
+        axis: which ones; None drops all of extent 1, which then must be known for every axis.
 
     Returns:
         A node of the same dtype.
 
     Raises:
-        ShapeError: an axis is out of range or has another extent.
+        ShapeError: an axis is out of range or has another extent, or axis is None and an extent
+            differs from call to call, so that which axes are dropped would too.
 
     Example:
         >>> squeeze(Placeholder("x", ("N", 1), "float32"))

@@ -22,7 +22,7 @@ CASES = [
     lambda f, x: f.moveaxis(x, (0, 2), (-1, 0)),
     lambda f, x: f.expand_dims(x, -1),
     lambda f, x: f.expand_dims(x, (0, 2)),
-    lambda f, x: f.squeeze(f.expand_dims(x, 1)),
+    lambda f, x: f.squeeze(f.expand_dims(x, 1), 1),
     lambda f, x: f.squeeze(f.expand_dims(x, 1), -3),
     lambda f, x: f.broadcast_to(x, (5, 2, 3, 4)),
     lambda f, x: f.concatenate([x, x, x[:, :1]], 1),
@@ -218,3 +218,11 @@ def test_an_extent_is_a_weak_number():
     node = sg.sum(x) / extent(x.shape[0])
     assert node.dtype == "float32"
     assert _value(node, x=np.ones((4, 2), "float32")) == 2
+
+
+@pytest.mark.parametrize("shape", [("N", 1), (None, 1)])
+def test_which_axes_squeeze_drops_is_known_when_the_node_is_built(shape):
+    x = Placeholder("x", shape, "float64")
+    assert sg.squeeze(x, 1).type.rank == 1
+    with pytest.raises(ShapeError, match="name the axes to drop"):
+        sg.squeeze(x)

@@ -50,7 +50,7 @@ SAME_AS_NUMPY = {
     "reshape": lambda v: np.reshape(v, (3, -1)) + v.reshape(3, 2) + v.reshape((3, -1)),
     "transpose": lambda v: v.T + np.transpose(v) + v.transpose(1, 0) + v.transpose() + v.mT,
     "swapaxes": lambda v: np.swapaxes(v, 0, 1) + v.swapaxes(-1, 0) + np.moveaxis(v, 0, 1),
-    "expand_dims": lambda v: np.squeeze(np.expand_dims(v, 0)) + v[None].squeeze(axis=0),
+    "expand_dims": lambda v: np.squeeze(np.expand_dims(v, 0), 0) + v[None].squeeze(axis=0),
     "flat": lambda v: np.ravel(v) + v.ravel() + v.flatten(),
     "repeat": lambda v: np.repeat(v, 2, axis=0) + v.repeat(2, axis=0) + np.tile(v, (2, 1)),
     "pad": lambda v: np.pad(v, 1),
