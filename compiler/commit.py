@@ -10,14 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from symgraph.compiler.lower_region import lower_region
-from symgraph.compiler.materialise import COPY
-from symgraph.compiler.region import FUSED, Access, Region
-from symgraph.compiler.views import row_major
-from symgraph.leaves import ARGUMENT
-from symgraph.node import Graph, Node
-from symgraph.runtime.plan import Buffer, BufferKind, Instruction, Opcode, Pointer, StatusAddress
-from symgraph.types import TensorType, TupleType
+from symgraph.compiler.lower_copy import lower_buffer_copy
+from symgraph.runtime.plan import Buffer, BufferKind, Instruction, Opcode, StatusAddress
+from symgraph.types import TensorType
 
 if TYPE_CHECKING:
     from symgraph.compiler.lower import Lowering
@@ -36,12 +31,12 @@ def commit_updates(lowering: Lowering, updates: list[tuple[int, int]]) -> list[I
     moved, direct = _movable(rows, dict(updates), set(lowering.probes))
     renamed = {value: parameter for value, parameter in updates if value in direct}
     probes = {
-        number: _probe(lowering, _renamed(rows[number], renamed))
+        number: _probe(lowering, lowering.renamed(rows[number], renamed))
         for number in moved
         if _may_fail(rows[number])
     }
     early = _without(rows, moved, probes)
-    late = [_renamed(rows[number], renamed) for number in sorted(moved)]
+    late = [lowering.renamed(rows[number], renamed) for number in sorted(moved)]
     copies = [
         _copy(lowering, value, parameter) for value, parameter in updates if value not in direct
     ]
@@ -83,7 +78,7 @@ def _movable(
         updates: for each new value the parameter it goes to.
         probed: the kernels that can be run for their problems alone.
     """
-    if any(row.opcode in (Opcode.JUMP, Opcode.JUMP_IF_FALSE) for row in rows):
+    if any(row.target >= 0 for row in rows):
         # Rows inside branches must stay where the jumps lead.
         inside = _inside_branches(rows)
     else:
@@ -134,20 +129,8 @@ def _without_conflicts(
 def _inside_branches(rows: list[Instruction]) -> set[int]:
     inside: set[int] = set()
     for number, row in enumerate(rows):
-        if row.target > number:
-            inside.update(range(number, row.target))
+        inside.update(range(min(number, row.target), max(number, row.target)) if row.target >= 0 else ())
     return inside
-
-
-def _renamed(row: Instruction, renamed: dict[int, int]) -> Instruction:
-    arguments = tuple(
-        argument._replace(buffer=renamed.get(argument.buffer, argument.buffer))
-        if isinstance(argument, Pointer)
-        else argument
-        for argument in row.arguments
-    )
-    writes = tuple(renamed.get(buffer, buffer) for buffer in row.writes)
-    return replace(row, arguments=arguments, writes=writes, in_place=())
 
 
 def _copy(lowering: Lowering, value: int, parameter: int) -> Instruction:
@@ -155,18 +138,9 @@ def _copy(lowering: Lowering, value: int, parameter: int) -> Instruction:
     target: Buffer = lowering.buffers[parameter]
     assert target.kind is BufferKind.PARAMETER, "only parameters are committed"
     storage = lowering.program.parameters[target.number]
-    dims = storage.type.dims
-    declared = TensorType(storage.dtype, dims)
-    leaf = Node(ARGUMENT, (), {"type": declared}, declared, storage.loc)
-    region = Region(
-        Graph((leaf,), (COPY(leaf),)), dims, (), (Access(0, row_major(dims)),), None, ()
-    )
-    source = Node(ARGUMENT, (), {"type": declared}, declared, storage.loc)
-    lowering.assign(source, value)
-    type_ = TupleType((declared,))
-    fused = Node(FUSED, (source,), {"region": region, "type": type_}, type_, storage.loc)
+    declared = TensorType(storage.dtype, storage.type.dims)
     before = len(lowering.instructions)
-    lower_region(lowering, fused, destinations=(parameter,))
+    lower_buffer_copy(lowering, value, declared, parameter, storage.loc)
     row = lowering.instructions.pop()
     assert len(lowering.instructions) == before, "a copy is one instruction"
     return row

@@ -15,6 +15,7 @@ from symgraph.node import Graph, Node
 from symgraph.op import Composite, Elementwise, Reduce
 from symgraph.ops.elementwise import cast, operand_dtypes
 from symgraph.ops.layout import broadcast_to, reshape
+from symgraph.ops.loop import LOOP
 from symgraph.types import TensorType, broadcast_shapes, normalise_axes
 
 
@@ -57,7 +58,20 @@ def _canonical(node: Node, inputs: tuple[Node, ...]) -> Node:
     elif node.op.name == "cond":
         dtypes = tuple(item.element for item in node.type.items)
         return with_inputs(node, inputs, map_subgraphs(node, lambda g: _branch(g, dtypes)))
+    elif node.op is LOOP:
+        return _loop(node, inputs)
     return with_inputs(node, inputs, map_subgraphs(node, expand))
+
+
+def _loop(node: Node, inputs: tuple[Node, ...]) -> Node:
+    """Return a loop whose carries begin and end with the dtypes that its results have."""
+    dtypes = tuple(item.element for item in node.type.items)
+    first, carries = int(node.attrs["counted"]), node.attrs["carries"]
+    starts = map(_converted, inputs[first : first + carries], dtypes)
+    inputs = (*inputs[:first], *starts, *inputs[first + carries :])
+    body: Graph = node.attrs["body"]
+    attrs = {**map_subgraphs(node, expand), "body": _branch(body, dtypes)}
+    return with_inputs(node, inputs, attrs)
 
 
 def _alike(indices: tuple[Node, ...]) -> tuple[Node, ...]:

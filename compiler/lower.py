@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from symgraph.compiler.extent_table import ExtentTable
 from symgraph.compiler.lower_library import LIBRARY
+from symgraph.compiler.lower_loop import lower_loop
 from symgraph.compiler.lower_region import lower_region
 from symgraph.compiler.region import FUSED
 from symgraph.compiler.views import View, ViewResolver
@@ -18,6 +19,7 @@ from symgraph.leaves import CONSTANT, PARAMETER, PLACEHOLDER, Constant, Paramete
 from symgraph.node import Graph, Node, shown
 from symgraph.op import Leaf, Library
 from symgraph.op import View as ViewKind
+from symgraph.ops.loop import LOOP
 from symgraph.runtime.plan import (
     LEFT,
     RIGHT,
@@ -27,6 +29,7 @@ from symgraph.runtime.plan import (
     FeedSpec,
     Instruction,
     KernelSource,
+    Loop,
     Number,
     Opcode,
     Plan,
@@ -99,6 +102,7 @@ class Lowering:
         self.members: list[tuple[str, tuple[Node, ...]]] = []
         self.checks: list[Check] = []
         self.problems: list[Problem] = []
+        self.loops: list[Loop] = []
         self.probes: dict[int, Callable[[], KernelSource]] = {}
         self.views = ViewResolver()
         self._buffer_of: dict[tuple[Node, int], int] = {}
@@ -125,6 +129,33 @@ class Lowering:
             declared = node.type.items[item] if isinstance(node.type, TupleType) else node.type
             self._buffer_of[key] = self.arena(declared, node.op.name)
         return self._buffer_of[key]
+
+    def window(self, buffer: int, loop: int, row: TensorType) -> int:
+        """Return a buffer that is one row of another, the next one in each step of a loop."""
+        label = self.buffers[buffer].label
+        number = self._new_buffer(BufferKind.WINDOW, buffer, row, label)
+        self.buffers[number] = self.buffers[number]._replace(loop=loop)
+        return number
+
+    def root(self, buffer: int) -> int:
+        """Return the array of which a buffer is a row (of a row ...), itself if it is none."""
+        while self.buffers[buffer].kind is BufferKind.WINDOW:
+            buffer = self.buffers[buffer].number
+        return buffer
+
+    def renamed(self, row: Instruction, names: Mapping[int, int]) -> Instruction:
+        """Return an instruction that works on other buffers."""
+        arguments = tuple(
+            argument._replace(buffer=names.get(argument.buffer, argument.buffer))
+            if isinstance(argument, Pointer)
+            else argument
+            for argument in row.arguments
+        )
+        reads, writes = (
+            tuple(names.get(buffer, buffer) for buffer in buffers)
+            for buffers in (row.reads, row.writes)
+        )
+        return replace(row, arguments=arguments, reads=reads, writes=writes, in_place=())
 
     def assign(self, node: Node, buffer: int) -> None:
         """Say that a node's value is in `buffer`."""
@@ -156,10 +187,20 @@ class Lowering:
         return Pointer(self.buffer(node), self.extents.index(offset) if offset != 0 else -1)
 
     def emit(self, instruction: Instruction, members: Sequence[Node] = ()) -> None:
-        """Append an instruction."""
+        """Append an instruction; what reads or writes a row counts as using the whole array."""
         lines = tuple(dict.fromkeys(str(node.loc) for node in members))
         origin = len(self.members) if members else -1
-        self.instructions.append(replace(instruction, lines=lines, origin=origin))
+        row = replace(instruction, lines=lines, origin=origin)
+        if any(self.root(buffer) != buffer for buffer in (*row.reads, *row.writes)):
+            row = replace(
+                row,
+                reads=tuple(dict.fromkeys(map(self.root, row.reads))),
+                writes=tuple(dict.fromkeys(map(self.root, row.writes))),
+                in_place=tuple(
+                    pair for pair in row.in_place if all(self.root(end) == end for end in pair)
+                ),
+            )
+        self.instructions.append(row)
         if members:
             self.members.append((instruction.label, tuple(members)))
 
@@ -211,6 +252,7 @@ class Lowering:
             kernels=tuple(self.kernels),
             instructions=tuple(instructions),
             problems=tuple(self.problems),
+            loops=tuple(self.loops),
         )
         return Lowered(plan, tuple(self.members))
 
@@ -233,6 +275,8 @@ class Lowering:
                 lower_region(self, node)
             elif node.op.name == "cond":
                 self._cond(node)
+            elif node.op is LOOP:
+                lower_loop(self, node)
             elif isinstance(node.op.kind, Library):
                 rule = LIBRARY.get(node.op.kind.kernel)
                 if rule is None:
@@ -245,6 +289,26 @@ class Lowering:
         """Return the status with which a kernel reports a problem of one of `culprits`."""
         places = ", ".join(dict.fromkeys(f"{node.loc}: {node.loc.code}" for node in culprits))
         self.problems.append(Problem(kind, f"{PROBLEM_TEXTS[kind]}, at {places}"))
+        return len(self.problems)
+
+    def lower_body(self, graph: Graph, results: Iterable[tuple[Node, int]]) -> None:
+        """Emit the instructions of a sub-graph, once more if need be.
+
+        Args:
+            graph: its arguments have buffers.
+            results: outputs that go to a given buffer.
+        """
+        for node in graph:
+            if not isinstance(node.op.kind, Leaf):
+                for item in range(len(node.type.items) if isinstance(node.type, TupleType) else 1):
+                    self._buffer_of.pop((node, item), None)
+        for output, buffer in results:
+            self._buffer_of[_written(self.view(output).base)] = buffer
+        self.lower_graph(graph)
+
+    def capacity_code(self) -> int:
+        """Return the status with which a loop says that it takes more steps than can be kept."""
+        self.problems.append(Problem("capacity", "a loop takes more steps than can be kept"))
         return len(self.problems)
 
     def _cond(self, node: Node) -> None:
@@ -272,10 +336,7 @@ class Lowering:
     def _branch(self, graph: Graph, operands: list[Node], results: list[int]) -> None:
         for leaf, operand in zip(graph.inputs, operands, strict=True):
             self._buffer_of[leaf, 0] = self.buffer(self.view(operand).base)
-        for output, result in zip(graph.outputs, results, strict=True):
-            base, item = _written(self.view(output).base)
-            self._buffer_of[base, item] = result
-        self.lower_graph(graph)
+        self.lower_body(graph, zip(graph.outputs, results, strict=True))
 
     # Buffers.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from symgraph.compiler.library_call import Rule, dense, emit_call
 from symgraph.compiler.lower_region import lower_region
 from symgraph.compiler.materialise import COPY
 from symgraph.compiler.region import FUSED, Access, Region
@@ -16,45 +16,11 @@ from symgraph.runtime.kernels.arg_reduce import arg_reduce_source
 from symgraph.runtime.kernels.gather import COLUMN_BLOCK, gather_source, scatter_add_source
 from symgraph.runtime.kernels.gemm import gemm_source, gemm_task_shape
 from symgraph.runtime.kernels.scan import cumsum_source
-from symgraph.runtime.plan import Argument, Instruction, KernelSource, Opcode, StatusAddress
+from symgraph.runtime.plan import Argument, KernelSource, StatusAddress
 from symgraph.types import TensorType, TupleType, normalise_axis
 
 if TYPE_CHECKING:
     from symgraph.compiler.lower import Lowering
-
-Rule = Callable[["Lowering", Node], None]
-
-
-def _call(
-    lowering: Lowering,
-    node: Node,
-    source: KernelSource,
-    arguments: list[Argument],
-    extent: Extent,
-    work: Extent,
-    pieces: int = 16,
-) -> None:
-    """Emit one call whose operands are the node's inputs and whose result is the node."""
-    index = lowering.extents.index
-    lowering.emit(
-        Instruction(
-            Opcode.CALL,
-            kernel=lowering.kernel(source),
-            arguments=tuple(arguments),
-            reads=tuple(dict.fromkeys(lowering.buffer(lowering.view(c).base) for c in node.inputs)),
-            writes=(lowering.place(node),),
-            extent=index(extent),
-            work=index(work),
-            pieces=pieces,
-            label=node.op.name,
-        ),
-        (node,),
-    )
-
-
-def _dense(lowering: Lowering, node: Node) -> Argument:
-    view = lowering.view(node)
-    return lowering.pointer(view.base, view.offset)
 
 
 def _batch_stride(view: View) -> Extent:
@@ -92,7 +58,7 @@ def lower_matmul(lowering: Lowering, node: Node) -> None:
     )
     arguments = [*pointers, *(number(extent) for extent in numbers)]
     work = batch * rows * columns * (depth + 8)
-    _call(lowering, node, gemm_source(node.type.element), arguments, tasks, work, pieces=4)
+    emit_call(lowering, node, gemm_source(node.type.element), arguments, tasks, work, pieces=4)
 
 
 def lower_gather(lowering: Lowering, node: Node) -> None:
@@ -103,11 +69,11 @@ def lower_gather(lowering: Lowering, node: Node) -> None:
     row = product(array.type.dims[len(indices) :])
     source = gather_source(array.type.element, tuple(i.type.element for i in indices))
     lowering.place(node)
-    arguments = [_dense(lowering, array), lowering.pointer(node)]
-    arguments += [_dense(lowering, index) for index in indices]
+    arguments = [dense(lowering, array), lowering.pointer(node)]
+    arguments += [dense(lowering, index) for index in indices]
     arguments += [lowering.number(extent) for extent in (count, *leading, row)]
     arguments += [StatusAddress(), lowering.number(lowering.problem_code("bounds", (node,)))]
-    _call(lowering, node, source, arguments, count, count * row * 8)
+    emit_call(lowering, node, source, arguments, count, count * row * 8)
 
 
 def lower_scatter_add(lowering: Lowering, node: Node) -> None:
@@ -119,12 +85,12 @@ def lower_scatter_add(lowering: Lowering, node: Node) -> None:
     row = product(shape[len(indices) :])
     source = scatter_add_source(updates.type.element, tuple(i.type.element for i in indices))
     lowering.place(node)
-    arguments = [_dense(lowering, updates), lowering.pointer(node)]
-    arguments += [_dense(lowering, index) for index in indices]
+    arguments = [dense(lowering, updates), lowering.pointer(node)]
+    arguments += [dense(lowering, index) for index in indices]
     arguments += [lowering.number(extent) for extent in (count, *leading, row)]
     arguments += [StatusAddress(), lowering.number(lowering.problem_code("bounds", (node,)))]
     blocks = floor_divide(row + COLUMN_BLOCK - 1, COLUMN_BLOCK)
-    _call(lowering, node, source, arguments, blocks, (count * row + product(shape)) * 8)
+    emit_call(lowering, node, source, arguments, blocks, (count * row + product(shape)) * 8)
 
 
 def _along_axis(lowering: Lowering, node: Node, source: KernelSource) -> None:
@@ -139,9 +105,9 @@ def _along_axis(lowering: Lowering, node: Node, source: KernelSource) -> None:
             f"{node.op.name} of an empty axis has no value (made at {node.loc})",
         )  # fmt: skip
     lowering.place(node)
-    arguments = [_dense(lowering, array), lowering.pointer(node)]
+    arguments = [dense(lowering, array), lowering.pointer(node)]
     arguments += [lowering.number(extent) for extent in (outer, dims[axis], inner)]
-    _call(lowering, node, source, arguments, outer, product(dims) * 16)
+    emit_call(lowering, node, source, arguments, outer, product(dims) * 16)
 
 
 def lower_cumsum(lowering: Lowering, node: Node) -> None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from symgraph.compiler.rewrite import rebuild, with_inputs
 from symgraph.compiler.views import View, ViewResolver
 from symgraph.node import Graph, Node
-from symgraph.op import NO_GRADIENT, Elementwise, Leaf, Library, Op
+from symgraph.op import NO_GRADIENT, Control, Elementwise, Leaf, Library, Op
 from symgraph.ops.control import PROJECT
 from symgraph.ops.layout import broadcast_to
 from symgraph.types import Shape
@@ -42,7 +42,7 @@ def materialise(graph: Graph) -> Graph:
             inputs = tuple(
                 child if _reads(views, child, readable) else COPY(child) for child in inputs
             )
-        elif isinstance(node.op.kind, Library) or node.op.name == "cond":
+        elif isinstance(node.op.kind, Library | Control) and node.op is not PROJECT:
             inputs = tuple(
                 child if _reads(views, child, _is_dense) else COPY(child) for child in inputs
             )

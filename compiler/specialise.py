@@ -11,14 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from symgraph.compiler.rewrite import map_subgraphs, nodes_within, rebuild, with_inputs
+from symgraph.compiler.rewrite import nodes_within, rebuild, with_inputs
 from symgraph.dims import Compound, Dim, Extent, Symbol, evaluate, substitute, symbol, symbols
 from symgraph.dims import unresolved as undecided_broadcast
 from symgraph.errors import ShapeError
 from symgraph.leaves import ARGUMENT, CONSTANT, PARAMETER, PLACEHOLDER
 from symgraph.node import Graph, Node, describe, topological
-from symgraph.op import Composite
+from symgraph.op import Composite, Control
 from symgraph.ops.composite import argument
+from symgraph.ops.loop import LOOP, settled_carries
 from symgraph.types import TensorType, TupleType
 
 
@@ -150,7 +151,13 @@ def _retype(graph: Graph, types: Mapping[str, TensorType], replaced: Mapping[str
             return placeholder(node)
         if node.op in (CONSTANT, PARAMETER, ARGUMENT):
             return node
-        attrs = map_subgraphs(node, lambda sub: retype_subgraph(sub, inputs[1:]))
+        attrs = retyped_graphs(node, inputs)
+        while node.op is LOOP:
+            settled = settled_carries(inputs, attrs)
+            if settled is inputs:
+                break
+            inputs = settled
+            attrs = retyped_graphs(node, inputs)
         if replaced:
             attrs = {key: _replace(value, replaced) for key, value in attrs.items()}
         # The rules of gradients want decided types, so it waits for the next round else.
@@ -158,12 +165,24 @@ def _retype(graph: Graph, types: Mapping[str, TensorType], replaced: Mapping[str
             return _expand_gradient(node, inputs, memo)
         return with_inputs(node, inputs, attrs)
 
-    def retype_subgraph(sub: Graph, operands: tuple[Node, ...]) -> Graph:
+    def retyped_graphs(node: Node, inputs: tuple[Node, ...]) -> Mapping[str, Any]:
+        kind = node.op.kind
+        if not isinstance(kind, Control):
+            return node.attrs
+        types = tuple(child.type for child in inputs)
+        return {
+            key: retyped_graph(value, kind.arguments(key, types, node.attrs))
+            if isinstance(value, Graph)
+            else value
+            for key, value in node.attrs.items()
+        }
+
+    def retyped_graph(sub: Graph, types: tuple[TensorType, ...]) -> Graph:
         arguments = {
-            leaf: Node(ARGUMENT, (), {"type": operand.type}, operand.type, leaf.loc)
-            if leaf.type != operand.type
+            leaf: Node(ARGUMENT, (), {"type": declared}, declared, leaf.loc)
+            if leaf.type != declared
             else leaf
-            for leaf, operand in zip(sub.inputs, operands, strict=True)
+            for leaf, declared in zip(sub.inputs, types, strict=True)
         }
 
         def inner(node: Node, inputs: tuple[Node, ...]) -> Node:

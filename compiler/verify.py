@@ -8,7 +8,7 @@ from dataclasses import replace
 from symgraph.errors import CompileError, SymGraphError
 from symgraph.leaves import ARGUMENT, PARAMETER, PLACEHOLDER
 from symgraph.node import Graph, Node, infer_type
-from symgraph.op import Composite, Elementwise, Reduce
+from symgraph.op import Composite, Control, Elementwise, Reduce
 from symgraph.ops.elementwise import operand_dtypes
 from symgraph.printer import format_graph
 from symgraph.types import TensorType, TupleType, Type
@@ -101,16 +101,18 @@ def _strong(declared: Type) -> Type:
 
 
 def _has_sound_branches(node: Node) -> str | None:
-    if node.op.name != "cond":
+    if not isinstance(node.op.kind, Control):
         return None
-    for key, branch in node.attrs.items():
-        if not isinstance(branch, Graph):
+    types = tuple(operand.type for operand in node.inputs)
+    for key, graph in node.attrs.items():
+        if not isinstance(graph, Graph):
             continue
-        if len(branch.inputs) != len(node.inputs) - 1:
-            return f"{key} takes {len(branch.inputs)} operands, {len(node.inputs) - 1} are given"
-        for argument, operand in zip(branch.inputs, node.inputs[1:], strict=True):
-            if _strong(argument.type) != _strong(operand.type):
-                return f"{key} expects {argument.type} where it is given {operand.type}"
+        given = node.op.kind.arguments(key, types, node.attrs)
+        if len(graph.inputs) != len(given):
+            return f"{key} takes {len(graph.inputs)} operands, {len(given)} are given"
+        for argument, declared in zip(graph.inputs, given, strict=True):
+            if _strong(argument.type) != _strong(declared):
+                return f"{key} expects {argument.type} where it is given {declared}"
     return None
 
 

@@ -43,7 +43,7 @@ def build(seed: int) -> tuple[sg.Function, sg.Function]:
     y = model(x)
     loss = sg.nn.softmax_cross_entropy(y, t)
     accuracy = sg.mean(sg.argmax(y, axis=1) == t)
-    updates = sg.optim.Adam(1e-3).updates(loss, model.params())
+    updates = sg.optim.Adam(1e-3).updates(loss, model.parameters())
     step = sg.compile((loss, accuracy), updates=updates)
     return step, sg.compile((loss, accuracy))
 

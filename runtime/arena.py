@@ -32,9 +32,16 @@ class Slot(NamedTuple):
 def plan_slots(plan: Plan) -> tuple[Slot, ...]:
     """Return the slots of a plan, from the lifetimes of its buffers.
 
-    Jumps only lead forward, so the order of the table bounds every lifetime.
+    Branches jump forward, so the order of the table bounds lifetimes; what a loop shares with its
+    surroundings lives as long as the loop.
     """
     first, last = _lifetimes(plan)
+    for begin, end_ in _loops(plan):
+        for buffer in first:
+            if first[buffer] <= end_ and last[buffer] >= begin:
+                if first[buffer] < begin or last[buffer] > end_:
+                    first[buffer] = min(first[buffer], begin)
+                    last[buffer] = max(last[buffer], end_)
     owner: dict[int, int] = {}
     groups: dict[int, list[int]] = {buffer: [buffer] for buffer in first}
     end = dict(last)
@@ -69,11 +76,22 @@ def _lifetimes(plan: Plan) -> tuple[dict[int, int], dict[int, int]]:
     return first, last
 
 
+def _loops(plan: Plan) -> list[tuple[int, int]]:
+    """Return the first and last instruction of each loop, inner loops before outer ones."""
+    spans = {}
+    for number, row in enumerate(plan.instructions):
+        if row.opcode is Opcode.LOOP:
+            spans[row.loop] = number, number
+        elif row.opcode is Opcode.NEXT:
+            spans[row.loop] = spans[row.loop][0], number
+    return sorted(spans.values(), key=lambda span: span[1] - span[0])
+
+
 def _inside_branches(plan: Plan) -> set[int]:
     """Return the instructions that may be skipped: sharing memory in place would mislead there."""
     inside: set[int] = set()
     for number, row in enumerate(plan.instructions):
-        if row.opcode in (Opcode.JUMP, Opcode.JUMP_IF_FALSE):
+        if row.opcode in (Opcode.JUMP, Opcode.JUMP_IF_FALSE, Opcode.LOOP):
             inside.update(range(number + 1, row.target))
     return inside
 

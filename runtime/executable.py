@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from itertools import count
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from symgraph.runtime import native as at
 from symgraph.runtime import pool
 from symgraph.runtime.arena import plan_slots
+from symgraph.runtime.calls import CallCounter
 from symgraph.runtime.executor import (
     bind_in_python,
     executor,
@@ -24,6 +24,9 @@ from symgraph.runtime.plan import BufferKind, Plan, Problem
 from symgraph.shared_lock import SharedLock, run_alone, run_shared
 
 Array = np.ndarray[Any, Any]
+FIRST_CAPACITY = 64
+"""Steps of a loop of unknown length that are kept at first; four times as many when they run out."""
+MOST_STEPS = 1 << 40
 MAX_SHAPES = 8
 """Sets of extents whose frames are kept for the next call."""
 
@@ -51,6 +54,9 @@ class Executable:
         locks: the lock of each parameter.
         writes: whether the plan updates any.
         threads: how many threads kernels may use; None for all.
+
+    Attributes:
+        calls: numbers the calls, if the plan draws random numbers.
     """
 
     def __init__(
@@ -72,9 +78,10 @@ class Executable:
         self._run = self._executor.run
         self._native_feeds = self._executor.reads_arrays
         self.slots = plan_slots(plan)
+        self._capacity = FIRST_CAPACITY
         self._frames: OrderedDict[Shapes, list[Frame]] = OrderedDict()
         self._recent: list[Frame] = []
-        self._calls = count()
+        self.calls = CallCounter()
         self._counts_calls = any(b.kind is BufferKind.CALL_INDEX for b in plan.buffers)
 
     def call(self, feeds: tuple[Array, ...]) -> list[Array]:
@@ -89,18 +96,41 @@ class Executable:
             FailedCheckError: an index was out of range.
             KeyboardInterrupt: Ctrl-C; parameters are as before the call.
         """
+        # One number for all attempts: it must not depend on which extents were fed before.
+        number = self.calls.take() if self._counts_calls else 0
+        while True:
+            try:
+                return self._call(feeds, number)
+            except FailedCheckError as error:
+                if error.kind != "capacity":
+                    raise
+                self._grow()
+
+    def _call(self, feeds: tuple[Array, ...], number: int) -> list[Array]:
         try:
             frame = self._recent.pop()
         except IndexError:
             frame = self.frame_for(_shapes(feeds))
-        outputs = self._attempt(frame, feeds)
+        outputs = self._attempt(frame, feeds, number)
         if outputs is None:
             shapes = _shapes(feeds)
             if shapes != frame.shapes:
-                outputs = self._attempt(self.frame_for(shapes), feeds)
+                outputs = self._attempt(self.frame_for(shapes), feeds, number)
             if outputs is None:
                 raise FeedMismatch
         return outputs
+
+    def _grow(self) -> None:
+        """Make room for more steps of loops; the run that had too little has written nothing.
+
+        Raises:
+            MemoryError: the steps of a loop, which may never end, cannot be kept.
+        """
+        if self._capacity > MOST_STEPS:
+            raise MemoryError(f"a loop took {MOST_STEPS} steps, which are too many to keep")
+        self._capacity *= 4
+        self._frames = OrderedDict()
+        self._recent = []
 
     def frame_for(self, shapes: Shapes) -> Frame:
         """Take a free frame for these extents, or bind a new one.
@@ -124,10 +154,13 @@ class Executable:
             self.plan.constants,
             self._parameters,
             shapes,
+            self._capacity,
             min(self.threads or pool.available_cpus(), pool.available_cpus()),
         )
 
     def _give_back(self, frame: Frame) -> None:
+        if frame.capacity != self._capacity:
+            return
         free = self._frames.get(frame.shapes)
         if free is None:
             while len(self._frames) >= MAX_SHAPES:
@@ -136,21 +169,21 @@ class Executable:
         free.append(frame)
         self._recent = free
 
-    def _attempt(self, frame: Frame, feeds: tuple[Array, ...]) -> list[Array] | None:
+    def _attempt(self, frame: Frame, feeds: tuple[Array, ...], number: int) -> list[Array] | None:
         """Run a frame and give it back; None if a feed is not what it expects."""
         try:
-            return self._run_locked(frame, feeds, self._calls)
+            return self._run_locked(frame, feeds, number)
         finally:
             self._give_back(frame)
 
     def _run_locked(
-        self, frame: Frame, feeds: tuple[Array, ...], calls: Iterator[int]
+        self, frame: Frame, feeds: tuple[Array, ...], number: int
     ) -> list[Array] | None:
         """Run a frame while holding the parameters' locks."""
         if not self._locks:
-            return self._execute(frame, feeds, calls)
+            return self._execute(frame, feeds, number)
         run = run_alone if self._writes else run_shared
-        return run(self._locks, self._execute, frame, feeds, calls)
+        return run(self._locks, self._execute, frame, feeds, number)
 
     def profile(self, feeds: tuple[Array, ...], repeats: int) -> Array:
         """Run the plan a number of times and measure each instruction.
@@ -167,27 +200,25 @@ class Executable:
             FailedCheckError: an index was out of range.
         """
         records = np.zeros((len(self.plan.instructions), 2), np.int64)
-        calls = count()  # random numbers of later calls do not depend on having been watched
         frame = self.frame_for(_shapes(feeds))
         try:
-            self._run_locked(frame, feeds, calls)
+            # Random numbers of later calls do not depend on having been watched.
+            self._run_locked(frame, feeds, 0)
             frame.words[at.PROFILE] = records.ctypes.data
-            for _ in range(repeats):
-                self._run_locked(frame, feeds, calls)
+            for number in range(1, repeats + 1):
+                self._run_locked(frame, feeds, number)
         finally:
             frame.words[at.PROFILE] = 0
             self._give_back(frame)
         return records
 
-    def _execute(
-        self, frame: Frame, feeds: tuple[Array, ...], calls: Iterator[int]
-    ) -> list[Array] | None:
+    def _execute(self, frame: Frame, feeds: tuple[Array, ...], number: int) -> list[Array] | None:
         outputs = [output.array() for output in frame.outputs]
         objects = (*feeds, *outputs)
         if frame.parallel:
             frame.words[at.POOL] = pool.get(self.threads)
         if self._counts_calls:
-            frame.call_index[0] = next(calls)
+            frame.call_index[0] = number
         if self._native_feeds:
             result = self._run(frame.address, 0, id(objects) + at.TUPLE_ITEMS)
         elif bind_in_python(frame.address, objects) >= 0:

@@ -16,8 +16,21 @@ WORD = 8
 
 # Instruction rows: 8 words each.
 ROW_WORDS = 8
-OPCODE, FUNCTION, ARGUMENTS, EXTENT, GRAIN, TARGET = range(6)
-CALL, JUMP, JUMP_IF_FALSE, COMMIT, HALT = range(5)
+OPCODE, FUNCTION, ARGUMENTS, EXTENT, GRAIN, TARGET, RECORD = range(7)
+CALL, JUMP, JUMP_IF_FALSE, COMMIT, HALT, LOOP, NEXT = range(7)
+
+# Loop records, to which RECORD points.
+LOOP_WORDS = 8
+LOOP_LIMIT = 0  # steps at most
+LOOP_LEFT = 1  # steps left, the current one included; managed by native code
+LOOP_REVERSE = 2  # 1 if windows start at the last row
+LOOP_COUNTED = 3  # 1 if the first argument of LOOP points to the number of steps
+LOOP_STATUS = 4  # the status if the limit is reached, 0 if that is how the loop ends
+MOVES, MOVE_COUNT = 5, 6  # address and number of the move rows
+
+# Move rows: *word = *origin + first * row at the start, *word += step behind each step of a loop.
+MOVE_WORDS = 4
+MOVE_WORD, MOVE_ORIGIN, MOVE_ROW, MOVE_STEP = range(4)
 
 # The frame: one execution of one plan.
 TABLE = 0  # address of the instruction rows

@@ -208,6 +208,47 @@ def run_profiled(frame: int, row: int, extent: int, pc: int) -> None:
     poke(record, 1, peek(record, 1) + 1)
 
 
+def enter_loop(row: int, pc: int) -> int:
+    """Puts the windows of a loop at their first rows; where to go on."""
+    loop = peek(row, at.RECORD)
+    steps = peek(loop, at.LOOP_LIMIT)
+    if peek(loop, at.LOOP_COUNTED) != 0:
+        counted = peek(peek(peek(row, at.ARGUMENTS), 0), 0)
+        if counted < steps:
+            steps = counted
+    if steps <= 0:
+        return peek(row, at.TARGET)
+    poke(loop, at.LOOP_LEFT, steps)
+    first = steps - 1 if peek(loop, at.LOOP_REVERSE) != 0 else 0
+    moves = peek(loop, at.MOVES)
+    for index in range(peek(loop, at.MOVE_COUNT)):
+        move = moves + index * at.MOVE_WORDS * at.WORD
+        origin = peek(peek(move, at.MOVE_ORIGIN), 0)
+        poke(peek(move, at.MOVE_WORD), 0, origin + first * peek(move, at.MOVE_ROW))
+    return pc
+
+
+def next_step(frame: int, row: int, pc: int) -> int:
+    """Moves the windows of a loop on; where to go on, or -1 if it takes too many steps."""
+    loop = peek(row, at.RECORD)
+    left = peek(loop, at.LOOP_LEFT) - 1
+    poke(loop, at.LOOP_LEFT, left)
+    if left <= 0:
+        failure = peek(loop, at.LOOP_STATUS)
+        if failure == 0:
+            return pc
+        status = peek(frame, at.STATUS)
+        if peek(status, 0) == 0:
+            poke(status, 0, failure)
+        return -1
+    moves = peek(loop, at.MOVES)
+    for index in range(peek(loop, at.MOVE_COUNT)):
+        move = moves + index * at.MOVE_WORDS * at.WORD
+        word = peek(move, at.MOVE_WORD)
+        poke(word, 0, peek(word, 0) + peek(move, at.MOVE_STEP))
+    return peek(row, at.TARGET)
+
+
 def walk(frame: int, pc: int) -> int:
     """Runs instructions from pc on until the slice, or all, is over."""
     table = peek(frame, at.TABLE)
@@ -240,6 +281,12 @@ def walk(frame: int, pc: int) -> int:
         elif opcode == at.JUMP_IF_FALSE:
             if peek_byte(peek(peek(row, at.ARGUMENTS), 0)) == 0:
                 pc = peek(row, at.TARGET)
+        elif opcode == at.LOOP:
+            pc = enter_loop(row, pc)
+        elif opcode == at.NEXT:
+            pc = next_step(frame, row, pc)
+            if pc < 0:
+                return finish(frame)
         elif opcode == at.COMMIT:
             if peek(peek(frame, at.STATUS), 0) != 0:
                 return finish(frame)

@@ -25,6 +25,7 @@ __all__ = [
     "FeedSpec",
     "Instruction",
     "KernelSource",
+    "Loop",
     "Number",
     "Opcode",
     "Plan",
@@ -38,7 +39,7 @@ __all__ = [
 class ExtentRule(NamedTuple):
     """How one integer of the plan is found.
 
-    Kinds: `constant` (value); `feed` (feed, axis); `sum` (the terms: pairs of a coefficient and the
+    Kinds: `constant` (value); `feed` (feed, axis; behind the feeds comes the capacity of loops, as one more with one axis); `sum` (the terms: pairs of a coefficient and the
     indices of earlier extents to multiply); `floordiv` and `max` (two earlier extents).
     """
 
@@ -63,7 +64,7 @@ class Check(NamedTuple):
 
 
 class BufferKind(IntEnum):
-    """Who owns a buffer: the caller, the program's state, the plan, or one call."""
+    """Who owns a buffer: the caller, the program's state, the plan, one call, or another buffer."""
 
     FEED = 0
     PARAMETER = 1
@@ -71,6 +72,7 @@ class BufferKind(IntEnum):
     OUTPUT = 3
     ARENA = 4
     CALL_INDEX = 5
+    WINDOW = 6
 
 
 class Buffer(NamedTuple):
@@ -78,11 +80,13 @@ class Buffer(NamedTuple):
 
     Args:
         kind: who owns it.
-        number: its position among the feeds, parameters, constants or outputs.
+        number: its position among the feeds, parameters, constants or outputs; of a window the
+            buffer of which it is one row.
         dtype: its element type.
         shape: extents, as indices of rules.
         size: its number of elements, as the index of a rule.
         label: how explanations name it.
+        loop: of a window, the loop whose steps move it.
     """
 
     kind: BufferKind
@@ -91,6 +95,7 @@ class Buffer(NamedTuple):
     shape: tuple[int, ...]
     size: int
     label: str
+    loop: int = -1
 
 
 class Pointer(NamedTuple):
@@ -121,6 +126,8 @@ class Opcode(IntEnum):
     JUMP_IF_FALSE = 2
     COMMIT = 3
     HALT = 4
+    LOOP = 5
+    NEXT = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +150,8 @@ class Instruction:
         in_place: pairs (written, read) of buffers where the written one may take the read one's
             memory, if nothing reads that afterwards.
         origin: for explanations, which of the compiler's lists of nodes it computes, -1 for none.
+        loop: of LOOP and NEXT, which loop; a LOOP may have one argument, which points to the number
+            of steps, and jumps to its target if there are none; a NEXT jumps back.
     """
 
     opcode: Opcode
@@ -158,10 +167,29 @@ class Instruction:
     lines: tuple[str, ...] = ()
     in_place: tuple[tuple[int, int], ...] = ()
     origin: int = -1
+    loop: int = -1
+
+
+class Loop(NamedTuple):
+    """A loop of the plan.
+
+    Args:
+        limit: the rule of the number of steps, -1 if only a jump ends the loop.
+        reverse: whether windows start at the last row.
+        status: what a run fails with if all steps were taken and none has jumped out; 0 if that is
+            how the loop ends.
+    """
+
+    limit: int
+    reverse: bool
+    status: int
 
 
 class Problem(NamedTuple):
-    """What a status of a failed run means: the kind of problem, and what to tell the user."""
+    """What a status of a failed run means: the kind of problem, and what to tell the user.
+
+    The kind `capacity` tells the runtime to run once more with a larger capacity of loops.
+    """
 
     kind: str
     message: str
@@ -189,6 +217,7 @@ class Plan:
         kernels: the native functions, each once.
         instructions: the table.
         problems: what status 1, 2 ... of a failed run mean.
+        loops: what the LOOP and NEXT instructions refer to.
     """
 
     feeds: tuple[FeedSpec, ...]
@@ -200,6 +229,7 @@ class Plan:
     kernels: tuple[KernelSource, ...]
     instructions: tuple[Instruction, ...]
     problems: tuple[Problem, ...]
+    loops: tuple[Loop, ...] = ()
 
 
 def evaluate_extents(

@@ -30,6 +30,11 @@ from symgraph.function import Function as Function
 from symgraph.leaves import Constant as Constant
 from symgraph.leaves import Parameter as Parameter
 from symgraph.leaves import Placeholder as Placeholder
+from symgraph.leaves import State as State
+from symgraph.modes import is_training as is_training
+from symgraph.modes import test_mode as test_mode
+from symgraph.modes import train_mode as train_mode
+from symgraph.modes import using_config as using_config
 from symgraph.node import Node as Node
 from symgraph.ops.public import *  # noqa: F403  # NumPy's names, listed in `public`
 
@@ -37,6 +42,8 @@ if TYPE_CHECKING:
     from symgraph import data as data
     from symgraph import layers as layers
     from symgraph import models as models
+    from symgraph.checking import gradient_check as gradient_check
+    from symgraph.checking import numerical_gradient as numerical_gradient
     from symgraph.pictures.graphviz import to_dot as to_dot
     from symgraph.pictures.graphviz import to_networkx as to_networkx
     from symgraph.pictures.html import to_html as to_html
@@ -46,8 +53,10 @@ __version__ = "0.1.0"
 # What a program that only builds and runs a graph never touches is loaded when it is named.
 _LATER = {
     "data": "symgraph.data",
+    "gradient_check": "symgraph.checking",
     "layers": "symgraph.layers",
     "models": "symgraph.models",
+    "numerical_gradient": "symgraph.checking",
     "to_dot": "symgraph.pictures.graphviz",
     "to_networkx": "symgraph.pictures.graphviz",
     "to_html": "symgraph.pictures.html",

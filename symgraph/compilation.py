@@ -11,8 +11,10 @@ from symgraph.function import Function, Mode
 from symgraph.leaves import PLACEHOLDER, Parameter, lift
 from symgraph.location import user_location
 from symgraph.node import Graph, Node, Operand, describe, shown
+from symgraph.ops.state import check_new_value
 from symgraph.structure import flatten
-from symgraph.variant import check_update, placeholders_of, wrong_update_dtype
+from symgraph.tracking import with_tracked
+from symgraph.variant import placeholders_of
 
 Updates = Mapping[Parameter, Operand] | Iterable[tuple[Parameter, Operand]]
 
@@ -35,7 +37,7 @@ def compile(
     Args:
         outputs: a node, or a nested tuple, list or dict of nodes; results are nested alike.
         updates: new values of parameters, written together after all outputs are computed from the
-            old ones.
+            old ones, and together with what `track` says.
         inputs: the placeholders in the order of positional calls; by default in the order in which
             the outputs meet them.
         device: "cpu".
@@ -60,7 +62,7 @@ def compile(
     """
     _check_options(device, threads, mode)
     nodes, restore = flatten(outputs)
-    pairs = _checked_updates(updates)
+    pairs = with_tracked(nodes, _checked_updates(updates))
     reachable = placeholders_of([*nodes, *(node for _, node in pairs)])
     feeds = _ordered(reachable, inputs)
     closed = mode == "native" and not is_open(
@@ -110,18 +112,9 @@ def _checked_updates(updates: Updates | None) -> list[tuple[Parameter, Node]]:
         if parameter in checked:
             raise GraphError(f"{describe(parameter)} is updated twice\n  at {user_location()}")
         node = lift(value)
-        _check_update(parameter, node)
+        check_new_value(parameter, node)
         checked[parameter] = node
     return list(checked.items())
-
-
-def _check_update(parameter: Parameter, node: Node) -> None:
-    """Refuse an update that cannot fit, as far as types are known."""
-    given = node.type
-    if given.known:
-        check_update(parameter, node)
-    elif given.dtype is not None and given.dtype != parameter.dtype and not given.weak:
-        raise wrong_update_dtype(parameter, node)
 
 
 def _ordered(reachable: Sequence[Node], inputs: Sequence[Node] | None) -> list[Node]:

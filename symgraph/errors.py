@@ -60,5 +60,9 @@ class DataError(SymGraphError, ValueError):
     """Raise when a data set cannot be read, or its arrays do not belong together."""
 
 
+class DownloadError(DataError):
+    """Raise when a file cannot be fetched whole: no network, a bad answer, a wrong checksum."""
+
+
 class MissingPackageError(SymGraphError, ImportError):
     """Raise when something needs a package that only an extra of symgraph installs."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import count
 from typing import Any, Literal
 
 import numpy as np
@@ -31,6 +30,7 @@ from symgraph.location import user_location
 from symgraph.node import Graph, Node
 from symgraph.printer import printable
 from symgraph.reference import run_reference
+from symgraph.runtime.calls import CallCounter
 from symgraph.runtime.executable import FailedCheckError, FeedMismatch
 from symgraph.runtime.frame import ExtentMismatchError
 from symgraph.shared_lock import COMPILING
@@ -72,7 +72,7 @@ class Function(Inspectable):
         self._options = frozenset({"check_finite"} if check_finite else ())
         self._variants: list[Variant] = []
         self._latest: Variant | None = None
-        self._calls = count()
+        self._calls = CallCounter()
         if closed:
             self._compile(None)
 
@@ -166,6 +166,7 @@ class Function(Inspectable):
         variant = build_variant(
             self._outputs, self._updates, self.inputs, fed, self._threads, self._options
         )
+        variant.executable.calls = self._calls
         self.compile_count += 1
         self._variants.append(variant)
         self._latest = variant
@@ -176,7 +177,7 @@ class Function(Inspectable):
         graph = Graph(self.inputs, (*self._outputs, *(node for _, node in self._updates)))
         feeds = dict(zip(self._names, arrays, strict=True))
         checked = "check_finite" in self._options
-        return run_reference(graph, self._updates, feeds, next(self._calls), check_finite=checked)
+        return run_reference(graph, self._updates, feeds, self._calls.take(), check_finite=checked)
 
     # Looking inside; see `Inspectable`.
 
@@ -184,6 +185,24 @@ class Function(Inspectable):
     def threads(self) -> int | None:
         """Return how many threads one call may use, None for all."""
         return self._threads
+
+    @property
+    def call_index(self) -> int:
+        """Return the number of the next call, on which the numbers of random nodes depend.
+
+        Assign it to repeat random numbers, or to go on with them in another process. Calls of a
+        function that draws none are not counted.
+        """
+        return self._calls.following
+
+    @call_index.setter
+    def call_index(self, number: int) -> None:
+        whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
+        if not whole or not 0 <= number < 2**62:
+            raise GraphError(
+                f"call_index is a non-negative int, not {number!r}\n  at {user_location()}"
+            )
+        self._calls.restart(int(number))
 
     def _user_graph(self, arrays: Sequence[Array]) -> Graph:
         graph = Graph(self.inputs, (*self._outputs, *(node for _, node in self._updates)))

@@ -10,15 +10,19 @@ import numpy as np
 
 from symgraph.dims import Dim, Symbol, symbols
 from symgraph.dims import evaluate as evaluate_extent
-from symgraph.errors import FeedError, GraphError, SymGraphError
+from symgraph.errors import FeedError, GraphError, ShapeError, SymGraphError
 from symgraph.leaves import ARGUMENT, CONSTANT, PARAMETER, PLACEHOLDER, Constant, Parameter
 from symgraph.node import Graph, Node, describe, located_message, topological
 from symgraph.op import Elementwise, Leaf
 from symgraph.ops.elementwise import operand_dtypes
+from symgraph.ops.loop import CAPACITY, LOOP, CapacityExceeded, Parts, parts
 from symgraph.types import TensorType
 
 Array = np.ndarray[Any, Any]
 Value = Array | tuple[Array, ...]
+
+_FIRST_CAPACITY = 64
+"""Steps of a loop of unknown length that are kept at first."""
 
 
 def evaluate(
@@ -46,10 +50,17 @@ def evaluate(
         BoundsError: an index is out of range.
     """
     order = topological(outputs)
-    values, extents = _bind(order, feeds or {})
-    run = _Run(extents, call_index, observe)
-    with np.errstate(all="ignore"):
-        return [_array(value).copy() for value in run.compute(order, outputs, values)]
+    bound, extents = _bind(order, feeds or {})
+    capacity = _FIRST_CAPACITY
+    while True:
+        run = _Run(extents | dict.fromkeys(symbols(CAPACITY), capacity), call_index, observe)
+        try:
+            with np.errstate(all="ignore"):
+                found = run.compute(order, outputs, dict(bound))
+        except CapacityExceeded:
+            capacity *= 4
+        else:
+            return [_array(value).copy() for value in found]
 
 
 def _array(value: Value) -> Array:
@@ -155,6 +166,8 @@ class _Run:
             return self._leaf(node)
         if node.op.name == "cond":
             return self._cond(node, operands)
+        if node.op is LOOP:
+            return self._loop(node, operands)
         if node.op.name == "project":
             item: Array = operands[0][node.attrs["index"]]
             return item
@@ -211,6 +224,70 @@ class _Run:
         if isinstance(node.type, TensorType):
             return _in_dtype_of(node.type, results[0])
         return tuple(map(_in_dtype_of, node.type.items, results))
+
+    def _loop(self, node: Node, operands: list[Value]) -> Value:
+        """Run the body step by step."""
+        attrs, names = node.attrs, parts(node.inputs, node.attrs)
+        given = parts([_array(value) for value in operands], attrs)
+        steps, rows = self._steps(node, given)
+        body: Graph = attrs["body"]
+        carry = list(given.carries)
+        for leaf, child in zip(body.inputs, names.carries, strict=False):
+            self._mark(leaf, child in self.weak and leaf.type.weak)
+        stacks: list[list[Array]] = [[] for _ in body.outputs[len(carry) :]]
+        taken = 0
+        while (steps is None or taken < steps) and self._goes_on(attrs["condition"], carry, given):
+            if rows is not None and taken == rows and steps is None:
+                raise CapacityExceeded
+            index = steps - 1 - taken if attrs["reverse"] and steps is not None else taken
+            seen = [np.asarray(array[index]) for array in given.scanned]
+            results = self._run_graph(body, [*carry, *seen, *given.captured])
+            count = len(carry)
+            carry = list(map(_in_dtype_of, node.type.items[:count], results[:count]))
+            for stack, value in zip(stacks, results[count:], strict=True):
+                stack.append(_array(value))
+            taken += 1
+        items = node.type.items[len(carry) :]
+        filled = [
+            self._stacked(stack, item, rows, attrs["reverse"])
+            for stack, item in zip(stacks, items, strict=True)
+        ]
+        return (*carry, *filled)
+
+    def _steps(self, node: Node, given: Parts[Array]) -> tuple[int | None, int | None]:
+        """Return how many steps are taken, None if a condition ends them, and the rows there are."""
+        attrs = node.attrs
+        length = attrs["length"]
+        rows: int | None = None if length is None else self._static(length)
+        for array in given.scanned:
+            if rows is not None and len(array) != rows:
+                raise ShapeError(f"loop: it scans {rows} rows of one array, {len(array)} of another")
+            rows = len(array)
+        if attrs["condition"] is not None:
+            return None, rows
+        if given.count:
+            return min(int(given.count[0]), rows or 0), rows
+        return rows, rows
+
+    def _goes_on(self, condition: Graph | None, carry: list[Array], given: Parts[Array]) -> bool:
+        if condition is None:
+            return True
+        return bool(_array(self._run_graph(condition, [*carry, *given.captured])[0]))
+
+    def _run_graph(self, graph: Graph, operands: Sequence[Value]) -> list[Value]:
+        values = dict(zip(graph.inputs, operands, strict=True))
+        return self.compute(topological(graph.outputs), graph.outputs, values)
+
+    def _stacked(
+        self, rows: list[Array], declared: TensorType, count: int | None, reverse: bool
+    ) -> Array:
+        """Return rows as one array of the declared extents; rows that no step filled are zero."""
+        dtype = declared.dtype or (rows[0].dtype if rows else np.dtype("float64"))
+        shape = rows[0].shape if rows else self._static(declared.dims[1:])
+        filled = np.zeros((len(rows) if count is None else count, *shape), dtype)
+        for index, row in enumerate(reversed(rows) if reverse else rows):
+            filled[index] = row
+        return filled
 
     def _static(self, attr: Any) -> Any:
         """Return `attr` with every symbolic extent in it replaced by its value."""

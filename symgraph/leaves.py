@@ -1,17 +1,18 @@
-"""Leaves of a graph: placeholders, constants and parameters."""
+"""Leaves of a graph: placeholders, constants, parameters and states."""
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard
+from collections.abc import Callable
+from typing import Any, Self, TypeGuard
 
 import numpy as np
 
 from symgraph.dims import Dim, Extent, anonymous_symbol, symbol
 from symgraph.errors import DTypeError, GraphError, ShapeError
 from symgraph.location import user_location
-from symgraph.node import Node, Operand, shown
+from symgraph.node import Node, Operand, describe, shown
 from symgraph.op import NO_GRADIENT, REGISTRY, Attrs, Leaf, Op
-from symgraph.shared_lock import SharedLock, run_alone, run_shared
+from symgraph.shared_lock import COMPILING, SharedLock, run_alone, run_shared
 from symgraph.types import DTYPES, TensorType, check_dtype
 
 Array = np.ndarray[Any, Any]
@@ -143,27 +144,65 @@ class Parameter(Node):
     Args:
         value: the initial array; copied. Python numbers become float64.
         name: used in messages, printing and saved files.
+
+    Example:
+        >>> Parameter(np.zeros((2, 3)), "w")
+        <parameter 'w': float64[2, 3]>
     """
 
-    __slots__ = ("_lock", "_storage")
+    __slots__ = ("_lock", "_pending", "_storage", "_trainable")
     _storage: Array
     _lock: SharedLock
+    _pending: Callable[[], Array] | None
+    _trainable: bool
 
     def __init__(self, value: Any, name: str | None = None) -> None:
         """Copy `value` into storage of its own."""
-        if name is not None and not isinstance(name, str):
-            raise GraphError(f"a parameter's name is a str, not {name!r}")
         array = _as_array(float(value) if type(value) is int else value, None)
         object.__setattr__(self, "_storage", array)
+        self._declare(array.dtype.name, array.shape, name, None)
+
+    @classmethod
+    def deferred(
+        cls,
+        shape: tuple[int, ...],
+        dtype: str,
+        initial: Callable[[], Array],
+        name: str | None = None,
+    ) -> Self:
+        """Make a parameter whose memory is taken when its value is first needed.
+
+        Args:
+            shape: of the value.
+            dtype: of the value.
+            initial: returns the initial array, which nobody else may hold. It is called at most
+                once, or twice where an interrupt comes between, and not at all if a value is set.
+            name: as for `Parameter`.
+        """
+        made = cls.__new__(cls)
+        made._declare(check_dtype(dtype), shape, name, initial)
+        return made
+
+    def _declare(
+        self,
+        dtype: str,
+        shape: tuple[int, ...],
+        name: str | None,
+        pending: Callable[[], Array] | None,
+    ) -> None:
+        if name is not None and not isinstance(name, str):
+            raise GraphError(f"a parameter's name is a str, not {name!r}")
+        object.__setattr__(self, "_pending", pending)
         object.__setattr__(self, "_lock", SharedLock())
-        declared = TensorType(check_dtype(array.dtype), array.shape)
+        object.__setattr__(self, "_trainable", True)
+        declared = TensorType(check_dtype(dtype), shape)
         attrs = {"type": declared, "name": name}
         super().__init__(PARAMETER, (), attrs, declared, user_location())
 
     @property
     def value(self) -> Array:
         """Return a copy of the present value; assigning checks shape and dtype first."""
-        return run_shared((self._lock,), self._storage.copy)
+        return run_shared((self._lock,), self.storage.copy)
 
     @value.setter
     def value(self, new: Any) -> None:
@@ -173,26 +212,65 @@ class Parameter(Node):
             ShapeError: the shapes differ.
             DTypeError: the dtype cannot be cast without loss of kind (float into int, say).
         """
+        array = self.checked(new)
+        if self._pending is not None:
+            with COMPILING:
+                if self._pending is not None:
+                    self._store(np.array(array, self.dtype, order="C"))
+                    return
+        run_alone((self._lock,), np.copyto, self._storage, array, casting="same_kind")
+
+    def checked(self, new: Any) -> Array:
+        """Return a new value as an array that may be assigned to `value`; nothing is changed.
+
+        Raises:
+            ShapeError: the shapes differ.
+            DTypeError: the dtype cannot be cast without loss of kind.
+        """
         try:
             array = np.asarray(new)
         except ValueError as error:
             raise ShapeError(f"the new value of {self!r} is no array: {error}") from None
-        if array.shape != self._storage.shape:
+        if array.shape != self.shape:
             raise ShapeError(
-                f"parameter {shown(self.name)} has shape {self._storage.shape}, "
+                f"parameter {shown(self.name)} has shape {self.shape}, "
                 f"the new value {array.shape} (parameter made at {self.loc})"
             )
-        if not np.can_cast(array.dtype, self._storage.dtype, casting="same_kind"):
+        if not np.can_cast(array.dtype, np.dtype(self.dtype), casting="same_kind"):
             raise DTypeError(
-                f"parameter {shown(self.name)} holds {self._storage.dtype}, the new value "
+                f"parameter {shown(self.name)} holds {self.dtype}, the new value "
                 f"{array.dtype}; cast it first (parameter made at {self.loc})"
             )
-        run_alone((self._lock,), np.copyto, self._storage, array, casting="same_kind")
+        return array
 
     @property
     def storage(self) -> Array:
         """Return the live array that compiled functions read and update in place."""
+        if self._pending is not None:
+            # No lock of its own: that one is held by some who ask, and a fork waits for this one.
+            with COMPILING:
+                if self._pending is not None:
+                    self._store(self._pending())
         return self._storage
+
+    def _store(self, array: Array) -> None:
+        assert array.shape == self.shape and array.dtype == self.dtype, "as declared"
+        object.__setattr__(self, "_storage", array)
+        object.__setattr__(self, "_pending", None)
+
+    @property
+    def trainable(self) -> bool:
+        """Tell whether optimisers change the value; assigning False freezes it.
+
+        Functions that are compiled already go on as they are.
+        """
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, new: bool) -> None:
+        if not isinstance(new, bool):
+            raise GraphError(f"trainable is a bool, not {new!r}\n  at {user_location()}")
+        object.__setattr__(self, "_trainable", new)
 
     @property
     def lock(self) -> SharedLock:
@@ -200,10 +278,44 @@ class Parameter(Node):
         return self._lock
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name == "value":
+        if name in ("value", "trainable"):
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
+
+
+class State(Parameter):
+    """What compiled steps carry from call to call and no optimiser trains.
+
+    Running statistics, the state of a recurrent layer, a step counter. `track` or `compile(...,
+    updates=...)` says how a call changes it.
+
+    Args:
+        value: the initial array; copied. A Python int stays an integer.
+        name: used in messages, printing and saved files.
+
+    Example:
+        >>> calls = State(0, "calls")
+        >>> f = compile(calls, updates={calls: calls + 1})
+        >>> f(), f()
+        (array(0), array(1))
+    """
+
+    __slots__ = ()
+
+    def __init__(self, value: Any, name: str | None = None) -> None:
+        """Copy `value` into storage of its own."""
+        super().__init__(np.asarray(value) if type(value) is int else value, name)
+
+    @property
+    def trainable(self) -> bool:
+        """Return False: a state is never trained."""
+        return False
+
+    @trainable.setter
+    def trainable(self, new: bool) -> None:
+        if new is not False:
+            raise GraphError(f"a state is never trained: {describe(self)}\n  at {user_location()}")
 
 
 def lift(value: Operand) -> Node:

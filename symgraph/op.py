@@ -103,7 +103,14 @@ class Composite:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Runs sub-graphs held in its attrs."""
+    """Runs sub-graphs held in its attrs.
+
+    Args:
+        arguments: `arguments(key, types, attrs)` gives the types of the operands that the graph
+            `attrs[key]` is run on, from those of the node's inputs.
+    """
+
+    arguments: Callable[[str, tuple[Any, ...], Attrs], tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,19 @@ from symgraph.compiler.lower import Program, lower
 from symgraph.compiler.pipeline import run_pipeline
 from symgraph.compiler.specialise import Fed, Guard, Specialised, as_symbol, specialise
 from symgraph.dims import Dim, Extent, symbols
-from symgraph.errors import CompileError, DTypeError, GraphError, ShapeError
+from symgraph.errors import CompileError, GraphError
 from symgraph.leaves import PARAMETER, PLACEHOLDER, Parameter
 from symgraph.location import user_location
 from symgraph.node import Graph, Node, describe, infer_type
 from symgraph.op import Elementwise, Leaf
-from symgraph.ops.assume import Assumption, assume_equal, collect_assumptions
+from symgraph.ops.assume import Assumption, collect_assumptions
 from symgraph.ops.elementwise import cast
+from symgraph.ops.loop import CAPACITY
+from symgraph.ops.state import check_new_value
 from symgraph.runtime.executable import Executable
 from symgraph.runtime.jit import KernelBuildError, Statistics, statistics
 from symgraph.runtime.plan import LEFT, RIGHT, Plan
-from symgraph.types import TensorType, promote
+from symgraph.types import TensorType
 
 Relation = tuple[str, Extent, Extent, str]
 
@@ -170,40 +172,10 @@ def check_updates(graph: Graph, updates: Sequence[tuple[Parameter, Node]]) -> Gr
     count = len(graph.outputs) - len(updates)
     values = []
     for (parameter, _), node in zip(updates, graph.outputs[count:], strict=True):
-        check_update(parameter, node)
+        check_new_value(parameter, node)
         same = node.type.dtype == parameter.dtype
         values.append(node if same else cast(node, dtype=parameter.dtype))
     return Graph(graph.inputs, (*graph.outputs[:count], *values))
-
-
-def check_update(parameter: Parameter, node: Node) -> None:
-    """Refuse a new value, of known type, that does not fit its parameter.
-
-    Raises:
-        ShapeError: it has another shape than its parameter.
-        DTypeError: it has a dtype that does not convert to the parameter's.
-    """
-    given = node.type
-    text = f"the update of {describe(parameter)} has another shape: {describe(node)}"
-    try:
-        if given.rank != parameter.type.rank:
-            raise ShapeError(text)
-        for extent, own in zip(given.dims, parameter.type.dims, strict=True):
-            assume_equal(extent, own, text)
-    except ShapeError as error:
-        raise ShapeError(f"{error}\n  at {user_location()}") from None
-    if given.dtype != parameter.dtype and not (
-        given.weak and promote((given, parameter.type)) == parameter.dtype
-    ):
-        raise wrong_update_dtype(parameter, node)
-
-
-def wrong_update_dtype(parameter: Parameter, node: Node) -> DTypeError:
-    """Return the error that says that a new value has another dtype than its parameter."""
-    return DTypeError(
-        f"the update of {describe(parameter)} has another dtype: {describe(node)}\n"
-        f"  at {user_location()}\n  cast it with .astype({parameter.dtype!r})"
-    )
 
 
 def _assumptions(*graphs: Graph) -> list[Relation]:
@@ -234,7 +206,8 @@ def _relation(entry: Assumption, text: str) -> Relation:
 
 def _sources(feeds: Sequence[Node]) -> dict[str, tuple[int, int]]:
     """Return the feed and axis at which each symbol is read."""
-    sources: dict[str, tuple[int, int]] = {}
+    # The capacity of loops follows the feeds, as one more that has one axis.
+    sources = dict.fromkeys(symbols(CAPACITY), (len(feeds), 0))
     for number, feed in enumerate(feeds):
         for axis, extent in enumerate(feed.type.dims):
             plain = as_symbol(extent)

@@ -84,11 +84,35 @@ def type_suffix(kind: ir.VectorType) -> str:
 
 
 def masked_load(
-    builder: ir.IRBuilder, pointer: ir.Value, mask: ir.Value, kind: ir.VectorType, align: int
+    builder: ir.IRBuilder,
+    pointer: ir.Value,
+    mask: ir.Value,
+    kind: ir.VectorType,
+    align: int,
+    rest: ir.Value | None = None,
 ) -> ir.Value:
-    """Load the lanes named by a mask; the others are zero and their memory is not touched."""
-    operands = [pointer, ir.Constant(INT32, align), mask, zero(kind)]
+    """Load the lanes named by a mask; the others, whose memory is not touched, are `rest` or zero.
+
+    Args:
+        builder: Where to emit.
+        pointer: Address of lane 0.
+        mask: Which lanes to load.
+        kind: Type of the vector.
+        align: What the address is a multiple of.
+        rest: Vector with the other lanes; zeros if None.
+    """
+    operands = [pointer, ir.Constant(INT32, align), mask, zero(kind) if rest is None else rest]
     return intrinsic(builder, f"llvm.masked.load.{type_suffix(kind)}.p0", kind, operands)
+
+
+def gather(
+    builder: ir.IRBuilder, addresses: ir.Value, mask: ir.Value, kind: ir.VectorType, align: int
+) -> ir.Value:
+    """Load each lane named by a mask from an address of its own, an int64; the others are zero."""
+    lanes = builder.inttoptr(addresses, ir.VectorType(BYTE_POINTER, kind.count))
+    operands = [lanes, ir.Constant(INT32, align), mask, zero(kind)]
+    name = f"llvm.masked.gather.{type_suffix(kind)}.v{kind.count}p0"
+    return intrinsic(builder, name, kind, operands)
 
 
 def masked_store(

@@ -12,6 +12,7 @@ from symgraph.inspection.rows import Row, explained_rows
 from symgraph.inspection.text import code_of, place, scaled, table
 from symgraph.node import Node
 from symgraph.runtime.arena import ITEM_BYTES, assign_offsets
+from symgraph.runtime.executable import FIRST_CAPACITY
 from symgraph.runtime.frame import ExtentMismatchError, bind_extents, slot_bytes
 from symgraph.runtime.plan import BufferKind
 from symgraph.variant import Variant
@@ -119,7 +120,7 @@ def measure(variant: Variant, dims: Mapping[str, Any]) -> Memory:
     """
     plan = variant.plan
     try:
-        values = bind_extents(plan, feed_shapes(variant, bind(variant, dims)))
+        values = bind_extents(plan, feed_shapes(variant, bind(variant, dims)), FIRST_CAPACITY)
     except ExtentMismatchError as error:
         raise FeedError(str(error)) from None
     slots = variant.executable.slots

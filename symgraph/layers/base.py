@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from symgraph.errors import GraphError
-from symgraph.leaves import Parameter
+from symgraph.leaves import Parameter, State
 from symgraph.location import user_location
 from symgraph.node import describe
 
@@ -23,8 +23,9 @@ class Layer(ABC):
     """Builds a node from nodes, with parameters of its own.
 
     A layer is a class with a method `forward`. Parameters and other layers that are assigned to
-    its attributes, also in lists and tuples, belong to it: `params` finds them in the order in
-    which they were assigned, and names them by the path of attributes that leads there.
+    its attributes, also in lists and tuples, belong to it: `parameters` finds them in the order in
+    which they were assigned, and names them by the path of attributes that leads there. What is a
+    `State` is not trained, and comes from `states`.
 
     Attributes:
         name: takes the place of the attribute's name in that path, if it is not None.
@@ -36,12 +37,13 @@ class Layer(ABC):
         ...
         ...     def forward(self, x):
         ...         return self.factor * x
-        >>> list(Scale().named_params())
+        >>> list(Scale().named_parameters())
         ['factor']
     """
 
     name: str | None = None
     _scope: _Scope | None = None
+    _frozen = False
 
     def __call__(self, *operands: Any) -> Any:
         """Build the layer's output; parameters are made at the first call, if they were not yet.
@@ -64,29 +66,74 @@ class Layer(ABC):
         """
         return
 
-    def params(self) -> list[Parameter]:
+    def parameters(self) -> list[Parameter]:
         """Return the parameters of this layer and of all within it, in the order of definition.
+
+        Frozen ones are among them: optimisers leave those out.
 
         Raises:
             ShapeError: a layer was not called yet and does not know its input size.
         """
-        return list(self.named_params().values())
+        return list(self.named_parameters().values())
 
-    def named_params(self) -> dict[str, Parameter]:
+    def states(self) -> list[State]:
+        """Return the states of this layer and of all within it, in the order of definition.
+
+        Raises:
+            ShapeError: a layer was not called yet and does not know its input size.
+        """
+        return list(self.named_states().values())
+
+    def named_parameters(self) -> dict[str, Parameter]:
         """Return the parameters by path, such as `l0/W`; one that is shared comes once.
 
         Paths begin at this layer, with its name if it has one.
 
         Raises:
             ShapeError: a layer was not called yet and does not know its input size.
-            GraphError: two parameters have one path.
+            GraphError: two parameters or states have one path.
         """
+        return {path: leaf for path, leaf in self._named().items() if not isinstance(leaf, State)}
+
+    def named_states(self) -> dict[str, State]:
+        """Return the states by path, such as `bn1/avg_mean`; as `named_parameters`."""
+        return {path: leaf for path, leaf in self._named().items() if isinstance(leaf, State)}
+
+    params = parameters
+    """The name that DeZero gives to `parameters`."""
+
+    named_params = named_parameters
+
+    def freeze(self) -> None:
+        """Have optimisers leave the parameters of this layer, and of all within it, as they are.
+
+        Those that are not made yet will be frozen when they are. Functions that are compiled
+        already go on as they are, and so do states.
+        """
+        self._set_frozen(True, {self})
+
+    def unfreeze(self) -> None:
+        """Let optimisers train the parameters of this layer, and of all within it, again."""
+        self._set_frozen(False, {self})
+
+    def _set_frozen(self, frozen: bool, seen: set[Any]) -> None:
+        self._frozen = frozen
+        for _, value in _entries(vars(self)):
+            if isinstance(value, Layer):
+                if value not in seen:
+                    seen.add(value)
+                    value._set_frozen(frozen, seen)
+            elif not isinstance(value, State):
+                value.trainable = not frozen
+
+    def _named(self) -> dict[str, Parameter]:
+        """Return parameters and states by path, in the order of definition."""
         found: dict[str, Parameter] = {}
         self._collect(f"{self.name}/" if self.name else "", found, {self})
         return found
 
     def _collect(self, prefix: str, found: dict[str, Parameter], seen: set[Any]) -> None:
-        """Put the parameters that are not in `seen` into `found`."""
+        """Put the parameters and states that are not in `seen` into `found`."""
         self._adopt()
         self.prepare()
         for key, value in _entries(vars(self)):

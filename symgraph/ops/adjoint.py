@@ -12,7 +12,7 @@ import weakref
 
 import numpy as np
 
-from symgraph.node import Node, Operand
+from symgraph.node import Graph, Node, Operand
 from symgraph.op import Op
 from symgraph.ops.comparison import where
 from symgraph.ops.elementwise import Array, between, elementwise, like
@@ -45,6 +45,14 @@ def scaled(g: Node, factor: Operand) -> Node:
     return scale_adjoint(g, factor) if behind_selection(g) else g * factor
 
 
+def _selects(node: Node) -> bool:
+    """Tell whether `node` selects, or runs a graph that does."""
+    if node.op.name in SELECTING:
+        return True
+    graphs = (value for value in node.attrs.values() if isinstance(value, Graph))
+    return any(_selects(inner) for graph in graphs for inner in graph)
+
+
 _known: dict[int, tuple[weakref.ref[Node], bool]] = {}
 
 
@@ -65,6 +73,11 @@ def stand_in(leaf: Node, adjoint: Node) -> Node:
     return leaf
 
 
+def mark_behind_selection(leaf: Node, answer: bool) -> None:
+    """Say of a leaf that stands for adjoints whether any of them is behind a selection."""
+    _remember(leaf, answer)
+
+
 def behind_selection(node: Node) -> bool:
     """Tell whether `node` is computed from a selecting op; each node is looked at once, ever."""
     stack = [node]
@@ -73,7 +86,7 @@ def behind_selection(node: Node) -> bool:
         answers = [_recall(child) for child in top.inputs]
         if _recall(top) is not None:
             stack.pop()
-        elif top.op.name in SELECTING or any(answers):
+        elif _selects(top) or any(answers):
             _remember(top, True)
         elif None in answers:
             stack += [

@@ -1,8 +1,8 @@
-"""Turning branch functions into closed graphs that take the outer nodes they use as arguments."""
+"""Turning branch and body functions into closed graphs, with arguments for outer nodes they use."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,38 +22,52 @@ Structure = Any
 
 @dataclass(frozen=True)
 class Branch:
-    """What a branch function built: its outputs, and the outer nodes that they use."""
+    """What a branch or body function built: its outputs, and the outer nodes that they use."""
 
     outputs: list[Node]
     structure: Structure
     captured: list[Node]
 
 
-def trace(branch: Callable[[], Any], which: str) -> Branch:
-    """Return what a branch function builds.
+def trace(
+    function: Callable[..., Any],
+    what: str,
+    operands: Sequence[Any] = (),
+    own: Sequence[Node] = (),
+) -> Branch:
+    """Return what a branch or body function builds.
+
+    Args:
+        function: the user's.
+        what: how messages name it.
+        operands: what it is called with.
+        own: the leaves inside `operands`, which belong to the function.
 
     Raises:
         GraphError: it is no function, or returns nothing.
     """
-    if not callable(branch) or isinstance(branch, Node):
-        raise GraphError(
-            f"cond: the {which} branch must be a function without arguments, such as lambda: x, "
-            f"not {branch!r}\n  at {user_location()}"
-        )
-    # A node that both runs use was there before; those of one run only belong to the branch.
+    if not callable(function) or isinstance(function, Node):
+        wanted = "a function without arguments, such as lambda: x" if not operands else "a function"
+        raise GraphError(f"{what} must be {wanted}, not {function!r}\n  at {user_location()}")
+    # A node that both runs use was there before; those of one run only belong to the function.
     with rehearsal():
-        rehearsed, _ = _flattened(branch())
+        rehearsed, _ = flattened(function(*operands), what)
     outer = set(topological(rehearsed))
-    outputs, structure = _flattened(branch())
-    return Branch(outputs, structure, _frontier(outputs, outer))
+    outputs, structure = flattened(function(*operands), what)
+    return Branch(outputs, structure, _frontier(outputs, outer, set(own)))
 
 
-def _flattened(result: Any) -> tuple[list[Node], Structure]:
+def flattened(result: Any, what: str) -> tuple[list[Node], Structure]:
+    """Return the nodes in a (nested) tuple, and its structure.
+
+    Raises:
+        GraphError: there is nothing in it that can be a node.
+    """
     if isinstance(result, tuple | list):
-        parts = [_flattened(entry) for entry in result]
+        parts = [flattened(entry, what) for entry in result]
         return [node for nodes, _ in parts for node in nodes], tuple(s for _, s in parts)
     if result is None:
-        raise GraphError(f"cond: a branch returns nothing\n  at {user_location()}")
+        raise GraphError(f"{what} returns nothing\n  at {user_location()}")
     return [lift(result)], None
 
 
@@ -75,18 +89,18 @@ def outline(branch: Branch) -> str:
 def _is_captured(node: Node, outer: set[Node]) -> bool:
     """Tell whether a branch takes `node` as an operand: outer nodes, and every stateful leaf."""
     if isinstance(node.op.kind, Leaf):
-        return node.op.name in ("placeholder", "parameter", "argument")
+        return node.op.name in ("placeholder", "parameter", "argument", "call_index")
     return node in outer
 
 
-def _frontier(outputs: Sequence[Node], outer: set[Node]) -> list[Node]:
+def _frontier(outputs: Sequence[Node], outer: set[Node], own: set[Node]) -> list[Node]:
     """Return the captured nodes that are reached first on the way up from `outputs`."""
     found: dict[Node, None] = {}
     seen: set[Node] = set()
     stack = list(reversed(outputs))
     while stack:
         node = stack.pop()
-        if node in seen:
+        if node in seen or node in own:
             continue
         seen.add(node)
         if _is_captured(node, outer):
@@ -96,17 +110,36 @@ def _frontier(outputs: Sequence[Node], outer: set[Node]) -> list[Node]:
     return list(found)
 
 
-def closed(branch: Branch, captured: Sequence[Node], types: Sequence[TensorType]) -> Graph:
-    """Return the branch as a graph of its own, with an argument for each captured node."""
-    replaced: dict[Node, Node] = {node: argument(node.type) for node in captured}
-    inputs = tuple(replaced.values())
-    stops = set(captured)
-    for node in _inner(branch.outputs, stops):
+def closed(
+    branch: Branch,
+    captured: Sequence[Node],
+    types: Sequence[TensorType],
+    own: Sequence[Node] = (),
+) -> Graph:
+    """Return the branch as a graph of its own, with arguments for its own and for captured nodes.
+
+    Args:
+        branch: what a function built.
+        captured: the outer nodes that become arguments.
+        types: what each output is converted to.
+        own: the leaves that are arguments already; they come first.
+    """
+    stand_ins = {node: argument(node.type) for node in captured}
+    outputs = substituted(branch.outputs, {**dict(zip(own, own, strict=True)), **stand_ins})
+    return Graph((*own, *stand_ins.values()), tuple(map(_converted, outputs, types)))
+
+
+def substituted(outputs: Sequence[Node], known: Mapping[Node, Node]) -> list[Node]:
+    """Return `outputs` with the nodes that `known` names replaced, and what rests on them rebuilt.
+
+    Nothing is looked at behind a replaced node. Types stay as they are.
+    """
+    replaced = dict(known)
+    for node in _inner(outputs, set(known)):
         operands = tuple(replaced[child] for child in node.inputs)
         same = all(a is b for a, b in zip(operands, node.inputs, strict=True))
         replaced[node] = node if same else Node(node.op, operands, node.attrs, node.type, node.loc)
-    outputs = [replaced[node] for node in branch.outputs]
-    return Graph(inputs, tuple(map(_converted, outputs, types)))
+    return [replaced[node] for node in outputs]
 
 
 def _inner(outputs: Sequence[Node], stops: set[Node]) -> list[Node]:

@@ -124,7 +124,7 @@ def _passed_on(*operands: Any, **attrs: Any) -> NoReturn:  # never called
 
 COND = Op(
     name="cond",
-    kind=Control(),
+    kind=Control(lambda key, types, attrs: types[1:]),
     infer=_infer_cond,
     numpy=_unfit,
     grad=_cond_gradient,
@@ -134,7 +134,7 @@ COND = Op(
 )
 PROJECT = Op(
     name="project",
-    kind=Control(),
+    kind=Control(lambda key, types, attrs: ()),
     infer=lambda types, attrs: types[0].items[attrs["index"]],
     numpy=_unfit,
     grad=_passed_on,
@@ -166,7 +166,8 @@ def cond(pred: Operand, then_fn: Callable[[], Any], else_fn: Callable[[], Any]) 
         >>> cond(x.sum() > 0, lambda: x, lambda: -x)
         <project: float32[N]>
     """
-    then, other = trace(then_fn, "then"), trace(else_fn, "else")
+    then = trace(then_fn, "cond: the then branch")
+    other = trace(else_fn, "cond: the else branch")
     if then.structure != other.structure:
         raise GraphError(
             f"cond: the branches return different structures: then {outline(then)}, "

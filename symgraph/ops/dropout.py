@@ -9,6 +9,7 @@ import numpy as np
 from symgraph.errors import GraphError
 from symgraph.leaves import Constant, lift
 from symgraph.location import user_location
+from symgraph.modes import is_training
 from symgraph.node import Node, Operand
 from symgraph.op import Sample
 from symgraph.ops.arguments import Array, ShapeLike, as_shape
@@ -47,7 +48,12 @@ DROPOUT = composite(
 )
 
 
-def _check_ratio(ratio: Operand) -> None:
+def check_ratio(ratio: Operand) -> None:
+    """Refuse a number that is no ratio to drop.
+
+    Raises:
+        GraphError: it is not in [0, 1).
+    """
     if isinstance(ratio, int | float) and not 0 <= ratio < 1:
         raise GraphError(f"the ratio to drop is in [0, 1), not {ratio}\n  at {user_location()}")
 
@@ -55,7 +61,7 @@ def _check_ratio(ratio: Operand) -> None:
 def dropout(
     x: Operand,
     ratio: Operand = 0.5,
-    training: Operand = True,
+    training: Operand | None = None,
     seed: int | None = None,
     stream: int | None = None,
 ) -> Node:
@@ -64,7 +70,8 @@ def dropout(
     Args:
         x: any array.
         ratio: how many to drop, in [0, 1); a number, or a 0-d node that may change at every call.
-        training: False leaves `x` as it is; a bool, or a 0-d bool node.
+        training: False leaves `x` as it is; a bool, or a 0-d bool node. None for the mode in which
+            the graph is built, see `train_mode`.
         seed: any int; None takes the next stream of the process, see `seed`.
         stream: tells apart several nodes with one seed.
 
@@ -78,8 +85,10 @@ def dropout(
         >>> dropout(Placeholder("x", ("N", 3), "float32"), 0.25, seed=0)
         <dropout: float32[N, 3]>
     """
-    _check_ratio(ratio)
+    check_ratio(ratio)
     node = lift(x)
+    if training is None:
+        training = is_training()
     if not isinstance(training, Node) and not training:
         return node
     drawn = uniform_at(POSITIONS(node), stream_key(seed, stream), "float32")
@@ -113,7 +122,7 @@ def dropout_mask(
         >>> dropout_mask((2, 3), 0.25, seed=0)
         <dropout: float32[2, 3]>
     """
-    _check_ratio(ratio)
+    check_ratio(ratio)
     extents: Shape = as_shape(shape)
     drawn = uniform_at(linear_index(extents), stream_key(seed, stream), "float32")
     return DROPOUT(Constant(1.0, float_dtype(dtype)), drawn, ratio)

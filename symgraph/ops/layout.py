@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from symgraph.dims import Extent
+from symgraph.dims import Extent, product
 from symgraph.errors import ShapeError
 from symgraph.node import Node, Operand
 from symgraph.op import Sample
@@ -22,6 +24,7 @@ __all__ = [
     "broadcast_to",
     "concatenate",
     "expand_dims",
+    "flatten",
     "flip",
     "moveaxis",
     "pad",
@@ -100,3 +103,40 @@ def sum_to(x: Operand, shape: ShapeLike) -> Node:
 def ravel(x: Operand) -> Node:
     """Give the elements of an array in C order along one axis; see `reshape`."""
     return reshape(x, (-1,))
+
+
+def _expand_flatten(x: Node) -> Node:
+    if not x.type.rank:
+        raise ShapeError("x needs an axis, which stays as it is, and has none")
+    return reshape(x, (x.type.dims[0], product(x.type.dims[1:])))
+
+
+FLATTEN = composite(
+    "flatten",
+    expand=_expand_flatten,
+    numpy=lambda x: np.reshape(x, (x.shape[0], math.prod(x.shape[1:]))),
+    samples=(
+        Sample(lambda rng: (rng.normal(size=(2, 3, 4)),), {}, (0,)),
+        Sample(lambda rng: (rng.normal(size=(3,)),), {}, (0,)),
+    ),
+    doc="The elements of each x[i] along one axis.",
+)
+
+
+def flatten(x: Operand) -> Node:
+    """Join all axes but the first, which counts the examples of a batch.
+
+    Args:
+        x: shape (N, ...).
+
+    Returns:
+        A node of shape (N, M), where M is the number of elements of one example.
+
+    Raises:
+        ShapeError: `x` has no axis.
+
+    Example:
+        >>> flatten(Placeholder("x", ("N", 3, 4, 4), "float32"))
+        <flatten: float32[N, 48]>
+    """
+    return FLATTEN(x)

@@ -65,10 +65,12 @@ from symgraph.ops.indexing import take
 from symgraph.ops.joining import concatenate, stack
 from symgraph.ops.layout import ravel, sum_to
 from symgraph.ops.linalg import dot, linear, matmul, outer
+from symgraph.ops.loops import scan, while_loop
 from symgraph.ops.partition import pad, split
 from symgraph.ops.reduce import all, any, argmax, argmin, cumsum, max, min, prod, sum
 from symgraph.ops.repetition import flip, repeat, tile
 from symgraph.ops.softmax import log_softmax, logsumexp, softmax
+from symgraph.ops.state import track
 from symgraph.ops.statistics import mean, std, var
 from symgraph.ops.taking import scatter_add, take_along_axis
 from symgraph.ops.transcendental import (
@@ -177,6 +179,7 @@ __all__ = [
     "rint",
     "round",
     "rsqrt",
+    "scan",
     "scatter_add",
     "sigmoid",
     "sign",
@@ -200,10 +203,12 @@ __all__ = [
     "tan",
     "tanh",
     "tile",
+    "track",
     "transpose",
     "trunc",
     "var",
     "where",
+    "while_loop",
     "zeros",
     "zeros_like",
 ]

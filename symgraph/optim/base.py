@@ -1,59 +1,109 @@
-"""What all optimisers share: the way from a loss to updates, and their state."""
+"""What all optimisers share: the way from a loss to updates."""
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
-from typing import Any
-
-import numpy as np
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from symgraph.compiler.autodiff import grad
-from symgraph.errors import DTypeError, GraphError, ShapeError
-from symgraph.leaves import Parameter, lift
+from symgraph.errors import GraphError
+from symgraph.leaves import Parameter, State, lift
 from symgraph.location import user_location
 from symgraph.node import Node, Operand, describe
 from symgraph.ops.elementwise import cast
-from symgraph.types import FLOATS
+from symgraph.optim.checks import (
+    checked_gradients,
+    checked_parameters,
+    number_checked,
+    rate_checked,
+)
+from symgraph.optim.hooks import Hook, apply_hooks, checked_hooks
+from symgraph.optim.state import OptimizerState
 
-Rate = float | Node
+LearningRate = float | Node | Callable[[Node], Operand]
+Updates = dict[Parameter, Node]
+
+
+class Rates(NamedTuple):
+    """The numbers that one step has for all parameters, 0-d nodes.
+
+    Args:
+        learning: the learning rate.
+        step: what the rule multiplies its direction by: the learning rate, corrected where the rule
+            corrects it.
+    """
+
+    learning: Node
+    step: Node
 
 
 class Optimizer(ABC):
-    """Turns gradients into updates of parameters.
+    """Turns gradients into updates of parameters and of the optimiser's own state.
 
-    A rule is one method, `_step`. What should change gradients before the rule sees them is a
-    function of gradients: call `grad` yourself and hand its result to `updates_from`.
+    A rule is a subclass with one method, `_step`. All of it is graph: the compiler fuses the
+    updates of a parameter, of its state and what hooks do to its gradient into one pass over memory
+    within the compiled step.
 
     Args:
-        lr: the learning rate: a number, a 0-d node (a placeholder that each call feeds, say) or a
-            `Parameter` whose value is set between calls.
-        name: begins the names of the state.
+        learning_rate: a number, which is then a state of the optimiser's own; a 0-d node, such as a
+            placeholder that each call feeds; or a schedule.
+        hooks: functions that change gradients before the rule sees them, in this order.
+        name: begins the names of the state; give two optimisers that one file holds two names.
+
+    Raises:
+        GraphError: the learning rate is no finite number of at least 0, or hooks is no list of
+            functions.
+        ShapeError: the learning rate is a node of another rank than 0.
+        DTypeError: the learning rate is a node of bools.
     """
 
-    def __init__(self, lr: Operand, name: str) -> None:
-        """Check the learning rate; state is made when parameters are known."""
-        self.lr: Rate = lr_checked(lr)
+    def __init__(self, learning_rate: LearningRate, hooks: Iterable[Hook], name: str) -> None:
+        """Check the arguments; the state of parameters is made when these are known."""
         self.name = name
-        self._state: dict[tuple[Parameter | None, str], Parameter] = {}
-        self._labels: dict[Parameter, str] = {}
+        self.hooks = checked_hooks(hooks)
+        self._state = OptimizerState(name)
+        self._learning_rate = self._rate_node(learning_rate)
 
-    def updates(self, loss: Node, params: Iterable[Parameter]) -> dict[Parameter, Node]:
+    def _rate_node(self, rate: LearningRate) -> Node:
+        if isinstance(rate, Node):
+            return rate_checked(rate)
+        if callable(rate) and not isinstance(rate, type):
+            return rate_checked(lift(rate(self._count())))
+        return self._state.scalar("learning_rate", number_checked("the learning rate", rate, 0.0))
+
+    @property
+    def learning_rate(self) -> Any:  # Any: nodes of one kind only have a value to set
+        """Return the learning rate as a node.
+
+        If the optimiser was given a number this is a `State`: set its `value` between calls, and
+        functions that are compiled already use it. If it was given a schedule this is a function of
+        the number of updates, which may be one of a step's outputs.
+
+        Example:
+            >>> optimizer = SGD(0.1)
+            >>> optimizer.learning_rate.value = 0.01
+        """
+        return self._learning_rate
+
+    def updates(self, loss: Node, parameters: Iterable[Parameter]) -> Updates:
         """Build one step of this optimiser down the gradient of a loss.
 
         Args:
             loss: a float scalar.
-            params: the parameters to train, each once.
+            parameters: the parameters to train, each once. Those whose `trainable` is False are
+                left out.
 
         Returns:
-            The new values of `params` and of the optimiser's own state, for `compile(updates=...)`.
-            A second call, with another loss perhaps, uses the same state.
+            The new values of the parameters and of the optimiser's own state, for
+            `compile(updates=...)`. A second call, with another loss perhaps, uses the same state.
 
         Raises:
-            GradientError: `loss` is no float scalar, or does not depend on one of `params`.
-            GraphError: `params` is empty, or holds something twice or no parameter.
-            DTypeError: a parameter is no float.
+            GradientError: `loss` is no float scalar, or does not depend on a trainable parameter.
+            GraphError: `parameters` is empty, has nothing to train, or holds something twice or no
+                parameter; or a hook does not give what it should.
+            ShapeError: a hook gives a gradient of another shape.
+            DTypeError: a parameter is no float, or a hook gives a gradient of another dtype.
 
         Example:
             >>> w = Parameter(1.0, "w")
@@ -61,19 +111,18 @@ class Optimizer(ABC):
             >>> f(), w.value
             (array(1.), array(0.8))
         """
-        targets = checked_parameters(params)
-        gradients = grad(loss, targets)
-        assert isinstance(gradients, list), "a list of nodes in, a list of gradients out"
-        return self.updates_from(gradients, targets)
+        targets = _trainable(checked_parameters(parameters))
+        return self._updates(list(zip(targets, grad(loss, targets), strict=True)))
 
     def updates_from(
-        self, gradients: Sequence[Operand], params: Iterable[Parameter]
-    ) -> dict[Parameter, Node]:
+        self, gradients: Iterable[Operand], parameters: Iterable[Parameter]
+    ) -> Updates:
         """Build one step of this optimiser from gradients that are there already.
 
         Args:
-            gradients: one for each of `params`, of its shape: clipped, averaged, or as `grad` gave.
-            params: the parameters to train, each once.
+            gradients: one for each of the parameters, of its shape and dtype: averaged, penalised,
+                or as `grad` gave.
+            parameters: as for `updates`.
 
         Returns:
             As `updates`.
@@ -81,134 +130,72 @@ class Optimizer(ABC):
         Raises:
             GraphError: there are not as many gradients as parameters, or as `updates`.
             ShapeError: a gradient does not have the shape of its parameter.
+            DTypeError: a gradient does not have the dtype of its parameter, or as `updates`.
         """
-        targets = checked_parameters(params)
-        slopes = [lift(gradient) for gradient in gradients]
-        if len(slopes) != len(targets):
-            raise GraphError(
-                f"{len(slopes)} gradients were given for {len(targets)} parameters\n"
-                f"  at {user_location()}"
-            )
-        for parameter, gradient in zip(targets, slopes, strict=True):
-            _check_gradient(parameter, gradient)
-        updates, rate = self._begin()
-        for parameter, gradient in zip(targets, slopes, strict=True):
-            scale = rate if isinstance(rate, float) else cast(rate, dtype=parameter.dtype)
-            updates.update(self._step(parameter, gradient, scale))
+        targets = checked_parameters(parameters)
+        slopes = checked_gradients(gradients, targets)
+        kept = set(_trainable(targets))
+        return self._updates(
+            [pair for pair in zip(targets, slopes, strict=True) if pair[0] in kept]
+        )
+
+    def states(self) -> dict[str, State]:
+        """Return the optimiser's own state by name, in a fixed order.
+
+        A learning rate that is a number and the number of updates come first, then what the rule
+        keeps for each parameter, such as `adam/m/l0/W`, which is there once `updates` was called.
+        Save all of it with the parameters: when both are set again, training goes on as if it had
+        never stopped, bit for bit.
+        """
+        return self._state.named()
+
+    def _updates(self, pairs: list[tuple[Parameter, Node]]) -> Updates:
+        """Return the updates of parameters, given their gradients."""
+        pairs = apply_hooks(self.hooks, pairs)
+        rates = self._rates(self._learning_rate)
+        updates: Updates = {}
+        for parameter, gradient in pairs:
+            own = Rates(*(cast(rate, dtype=parameter.dtype) for rate in rates))
+            updates.update(self._step(parameter, gradient, own))
+        # Asked for by a schedule or by the rule; one that nobody reads is not counted.
+        if "step" in self._state:
+            count = self._count()
+            updates[count] = count + 1
         return updates
 
-    @property
-    def state(self) -> dict[str, Parameter]:
-        """Return the state by name, in the order in which it was made; empty before `updates`."""
-        return {parameter.name or "": parameter for parameter in self._state.values()}
-
-    def _begin(self) -> tuple[dict[Parameter, Node], Rate]:
-        """Return the updates of the state that all parameters share, and this step's rate."""
-        return {}, self.lr
+    def _rates(self, learning_rate: Node) -> Rates:
+        """Return the numbers of this step that all parameters share, in any float dtype."""
+        return Rates(learning_rate, learning_rate)
 
     @abstractmethod
-    def _step(self, parameter: Parameter, gradient: Node, rate: Rate) -> dict[Parameter, Node]:
+    def _step(self, parameter: Parameter, gradient: Node, rates: Rates) -> Updates:
         """Return the new values of a parameter and of the state that belongs to it.
 
         Args:
             parameter: what is trained.
             gradient: its gradient, of its shape.
-            rate: the learning rate, in its dtype.
+            rates: the numbers of this step, in its dtype.
         """
 
-    def _slot(self, parameter: Parameter, kind: str) -> Parameter:
+    def _slot(self, parameter: Parameter, kind: str) -> State:
         """Return the state of this kind that belongs to `parameter`, zeros when it is made."""
-        key = (parameter, kind)
-        if key not in self._state:
-            zeros = np.zeros(parameter.storage.shape, parameter.storage.dtype)
-            self._state[key] = Parameter(zeros, f"{self.name}/{self._label(parameter)}/{kind}")
-        return self._state[key]
+        return self._state.slot(parameter, kind)
 
-    def _counter(self, kind: str) -> Parameter:
-        """Return a scalar of the state that counts up from 0 for all parameters together."""
-        key = (None, kind)
-        if key not in self._state:
-            self._state[key] = Parameter(np.int64(0), f"{self.name}/{kind}")
-        return self._state[key]
-
-    def _label(self, parameter: Parameter) -> str:
-        """Return the parameter's name, or its number; a name that is taken gets its number too."""
-        if parameter not in self._labels:
-            number = len(self._labels)
-            name = parameter.name or f"p{number}"
-            taken = name in self._labels.values()
-            self._labels[parameter] = f"{name}.{number}" if taken else name
-        return self._labels[parameter]
+    def _count(self) -> State:
+        """Return the state that holds the number of updates made so far."""
+        return self._state.scalar("step", 0)
 
 
-def lr_checked(lr: Operand) -> Rate:
-    """Return a learning rate as a Python float, so that it adapts to any dtype, or as a node.
+def _trainable(targets: Sequence[Parameter]) -> list[Parameter]:
+    """Return the parameters that are not frozen.
 
     Raises:
-        GraphError: it is no number, or one that is negative or not finite.
-        ShapeError: it is a node of another rank than 0.
-        DTypeError: it is a node of bools.
+        GraphError: all are.
     """
-    if isinstance(lr, Node):
-        if lr.type.shape is not None and lr.type.rank != 0:
-            raise ShapeError(f"the learning rate is one number, not {describe(lr)}")
-        if lr.dtype == "bool":
-            raise DTypeError(f"the learning rate is a number, not {describe(lr)}")
-        return lr
-    return number_checked("the learning rate", lr, 0.0, math.inf)
-
-
-def number_checked(what: str, value: Any, lowest: float, below: float) -> float:
-    """Return `value` as a float.
-
-    Args:
-        what: how the message names it.
-        value: what the user gave.
-        lowest: the least allowed value.
-        below: the first value that is too large.
-
-    Raises:
-        GraphError: it is no number in the range.
-    """
-    plain = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not plain or not lowest <= float(value) < below:
-        limit = "a finite number" if below == math.inf else f"a number below {below:g}"
+    kept = [parameter for parameter in targets if parameter.trainable]
+    if not kept:
+        names = ", ".join(map(describe, targets[:3]))
         raise GraphError(
-            f"{what} is {limit}, at least {lowest:g}, not {value!r}\n  at {user_location()}"
+            f"there is nothing to train: trainable is False for {names}\n  at {user_location()}"
         )
-    return float(value)
-
-
-def checked_parameters(params: Iterable[Parameter]) -> list[Parameter]:
-    """Return the parameters as a list.
-
-    Raises:
-        GraphError: there are none, one occurs twice, or an entry is no parameter.
-        DTypeError: one is no float.
-    """
-    if isinstance(params, Node):
-        raise GraphError(
-            f"params is a list of parameters, not the single {describe(params)}; "
-            f"write [...] around it\n  at {user_location()}"
-        )
-    targets = list(params)
-    if not targets:
-        raise GraphError(f"there are no parameters to train\n  at {user_location()}")
-    seen: set[Parameter] = set()
-    for entry in targets:
-        if not isinstance(entry, Parameter):
-            raise GraphError(f"only parameters are trained, not {entry!r}\n  at {user_location()}")
-        if entry in seen:
-            raise GraphError(f"{describe(entry)} is given twice\n  at {user_location()}")
-        if entry.dtype not in FLOATS:
-            raise DTypeError(f"only floats are trained, not {describe(entry)}")
-        seen.add(entry)
-    return targets
-
-
-def _check_gradient(parameter: Parameter, gradient: Node) -> None:
-    if gradient.type.shape is not None and gradient.type.shape != parameter.type.shape:
-        raise ShapeError(
-            f"the gradient of {describe(parameter)} has another shape: {describe(gradient)}\n"
-            f"  at {user_location()}"
-        )
+    return kept

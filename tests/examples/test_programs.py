@@ -1,37 +1,190 @@
-"""The small examples run as a user runs them, and print what their descriptions say."""
+"""The examples run as a user runs them, with little data, and print what their descriptions say."""
 
+import inspect
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from symgraph.op import REGISTRY
+
 ROOT = Path(__file__).parents[2]
-# What each program prints, among other things.
-PRINTED = {
-    "contract": ["array(7)  (int64", "array([3., 3., 3., 3., 3., 3., 3., 3., 3., 3.])"],
-    "derivatives": [
-        "order 8  -277.0621356",
-        "1876, derivatives -5376 and 8064",
-        "  1.454545454545",
-        "  1.000000000002289\n  1\n",
-    ],
-    "branches": ["y=5  gradients 1, 1", "y=6  gradients 3, 2", "[0.25 0.   0.  ]"],
-    "pictures": ["graph.", "kernels.", "commit", "batch_matmul"],
+
+
+class Program(NamedTuple):
+    """What a program is called with, what it prints among other things, and what it draws."""
+
+    printed: list[str]
+    arguments: list[str] = []
+    drawn: list[str] = []
+
+
+PROGRAMS = {
+    "accumulation": Program(
+        [
+            "x^2 + y^2 at (2, 3): 13, slopes 4 and 6",
+            "x + x + x, in two calls: [2.0, 3.0, 2.0, 3.0]",
+            "a^2 + a^2 at 2: 32, slope 64",
+            "[0.0, 2.0, 0.0, 0.0]",
+        ]
+    ),
+    "branches": Program(["y=5  gradients 1, 1", "y=6  gradients 3, 2", "[0.25 0.   0.  ]"]),
+    "chain_rule": Program(
+        [
+            "at 0.5: 1.648721270700128, slope 3.297442541400256",
+            "at (2, 1): 7, 8",
+            "(3x + 2)^2 at 1: 30",
+            "at (3, 2, 1): 2, 3, 1",
+            "sigmoid(3x + 2) at 0.5: 0.0853591",
+            "L = sum(sigmoid(XW)) = 3.0431711556",
+            "20000 additions: 1\n",
+        ]
+    ),
+    "contract": Program(
+        ["array(7)  (int64", "array([3., 3., 3., 3., 3., 3., 3., 3., 3., 3.])", "compilations  "]
+    ),
+    "custom_op": Program(["at 0.75: 0.25, slope 0.6, second derivative 0.512", "kernels"]),
+    "double_backprop": Program(
+        ["68, slope 100", "critic 3 x + 4 y: 16, gradient [4.8 6.4]", "critic after:  clouds 2."]
+    ),
+    "dropout": Program(["[1. 1. 1. 1. 1. 1. 1. 1.]", "compilations: 1\n", "1.00 and 1.00"]),
+    "formulas": Program(["P(A|B) = 0.18", "error 1.6666666667", "A (1, 1, 1) = [3. 2. 5.]"]),
+    "functions": Program(
+        ["f1(x) = x²         at -3: value 9, derivative -6", "maximum(n2, n3) : float64[]"],
+        drawn=["functions.png"],
+    ),
+    "gradient_check": Program(
+        ["forward difference 3.29810211785, central 3.29744262933", "1 % too large", "e-03, WRONG"]
+    ),
+    "landscapes": Program(
+        [
+            "Sphere at (1, 1): 2, gradient [2. 2.], Hessian [2 0] [0 2]",
+            "Matyas at (1, 1): 0.04, gradient [0.04 0.04], Hessian [0.52 -0.48] [-0.48 0.52]",
+            "(1, 1): 1876, gradient [-5376.  8064.], Hessian [21228 -25812] [-25812 44748]",
+            "(0, -1): 3, gradient [0. 0.]",
+            "steepest descent of Sphere at (2, 1.5): [-4. -3.]",
+        ],
+        drawn=["landscapes.png"],
+    ),
+    "linear_regression": Program(
+        [
+            "step   1: loss 42.296340129442, then y = 0.64433458 x + 1.29473389",
+            "step 100: loss 0.079086065124, then y = 2.11807369 x + 5.46608905",
+            "y = 1.93655106 x + 5.55808002",
+        ],
+        drawn=["linear_regression.png"],
+    ),
+    "memory": Program(["in a row    arena 8 MB, outputs 8 MB", "[2.0, 1.0], and by t as well: "]),
+    "newton": Program(
+        [
+            "1  by hand 1.454545454545455  by grad 1.454545454545455",
+            "6  by hand 1.000000000002289  by grad 1.000000000002289",
+            "7  by hand 1  by grad 1\n",
+        ]
+    ),
+    "operators": Program(
+        [
+            "shape (2, 3), ndim 2, size 6, len 2, dtype float64",
+            "d(x ** 3) / dx   12",
+            "float32 * 2.0                float32",
+            "if x > 0: use cond(",
+        ]
+    ),
+    "pictures": Program(
+        ["'operations': 38", "graph.", "kernels.", "commit", "batch_matmul"],
+        drawn=["goldstein_price.dot", "graph.dot", "kernels.dot"],
+    ),
+    "ranks": Program(
+        ["rank 5  videos           (4, 240, 144, 256, 3)", "106168320 numbers: 405 MB", "than 1 MB"]
+    ),
+    "rosenbrock": Program(
+        [
+            "first gradient: [ -2. 400.]",
+            "(0.0020000000, 1.6000000000)",
+            "(0.0052759968, 1.2800008000)",
+            "after  1000 steps: (0.6837118569, 0.4659526837)",
+        ],
+        ["--steps", "1000"],
+        ["rosenbrock.png"],
+    ),
+    "sine_network": Program(
+        ["by hand      0.847370", "from layers  0.816518", "from a model 0.816518"],
+        ["--steps", "20"],
+        ["sine_network.png"],
+    ),
+    "sine_orders": Program(
+        ["third derivative  at 1: -0.5403023058681398"], drawn=["sine_orders.png"]
+    ),
+    "softmax": Program(["1.496744", "(1000, 0): [[1. 0.]], logarithms [[    0. -1000.]]"]),
+    "spiral": Program(
+        ["epoch   1: train 1.094449 40.33%, test 1.046759 32.67%"],
+        ["--epochs", "2"],
+        ["spiral.png"],
+    ),
+    "tanh_graph": Program(
+        [
+            "order 1 at 1:  0.419974341614     3 operations",
+            "order 8 at 1: -277.062135603",
+            "tanh_3.",
+        ],
+        ["--order", "3"],
+        ["tanh_3.dot"],
+    ),
+    "tensors": Program(
+        [
+            "x @ x.T                        [[14. 32.] [32. 77.]]",
+            "gradient [[2. 2. 2.] [1. 1. 1.]]",
+            "by row: shape (3,)",
+        ]
+    ),
 }
+APART = {"mlp_digits", "plotting"}
 
 
 def test_no_example_is_left_out():
     found = {path.stem for path in (ROOT / "examples").glob("*.py")}
-    assert found == {*PRINTED, "mlp_digits"}
+    assert found == {*PROGRAMS, *APART}
 
 
-@pytest.mark.parametrize("name", PRINTED)
-def test_the_example_runs(name):
+def test_every_example_is_described():
+    text = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    assert [name for name in PROGRAMS if f"`{name}.py`" not in text] == []
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_example_prints_what_it_should(name, load, output, capsys):
+    known = set(REGISTRY)
+    program, main = PROGRAMS[name], load(name).main
+    main(program.arguments) if inspect.signature(main).parameters else main()
+    printed = capsys.readouterr().out
+    for line in program.printed:
+        assert line in printed
+    for drawn in program.drawn:
+        size = (output / drawn).stat().st_size
+        assert size > (10_000 if drawn.endswith(".png") else 100)
+    for added in set(REGISTRY) - known:
+        del REGISTRY[added]
+
+
+@pytest.mark.parametrize("name", ["contract", "functions"])
+def test_the_example_runs_by_itself(name):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
     command = [sys.executable, str(ROOT / "examples" / f"{name}.py")]
     finished = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
     assert finished.returncode == 0, finished.stderr
-    for line in PRINTED[name]:
+    for line in PROGRAMS[name].printed:
         assert line in finished.stdout
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_example_explains_itself(name, load):
+    module = load(name)
+    assert f"python examples/{name}.py" in module.__doc__
+    assert all(
+        function.__doc__
+        for function in vars(module).values()
+        if inspect.isfunction(function) and function.__module__ == name
+    )

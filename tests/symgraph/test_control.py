@@ -190,5 +190,5 @@ def test_what_is_no_condition_or_branch_is_refused(x, flag):
         cond(flag, x, lambda: x)
     with pytest.raises(GraphError, match="else branch must be a function"):
         cond(flag, lambda: x, 3)
-    with pytest.raises(GraphError, match="a branch returns nothing"):
+    with pytest.raises(GraphError, match="the then branch returns nothing"):
         cond(flag, lambda: None, lambda: x)

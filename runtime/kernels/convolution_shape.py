@@ -1,0 +1,64 @@
+"""Sizes that convolutions are cut into, and the layout of their argument blocks.
+
+Imports nothing heavy: the compiler asks for task counts while it lays out a plan.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from symgraph.runtime.kernels.gemm_shape import ITEM_BYTES
+
+PATCH_ROWS = 96
+"""Rows of the weight's gradient, seen as (C KH KW, OC), that one task of it covers."""
+
+SUM_BLOCK = 4096
+"""Elements that one task of a sum of parts covers."""
+
+_TASKS = 24  # of the weight's gradient, if its positions are to be cut for that
+_MOST_PARTS = 16
+
+
+class ConvolutionArgument(IntEnum):
+    """Positions in the argument block of `convolution_source` and `convolution_weight_source`.
+
+    The convolution with images of INPUT_HEIGHT x INPUT_WIDTH and results of OUTPUT_HEIGHT x
+    OUTPUT_WIDTH is described, whichever of its three arrays is computed.
+    """
+
+    WEIGHT = 0  # (GROUPS * OUTPUTS, INPUTS, KERNEL_HEIGHT, KERNEL_WIDTH)
+    INPUT = 1  # (BATCH, GROUPS * INPUTS, INPUT_HEIGHT, INPUT_WIDTH)
+    OUTPUT = 2  # (BATCH, GROUPS * OUTPUTS, OUTPUT_HEIGHT, OUTPUT_WIDTH)
+    BATCH = 3
+    GROUPS = 4
+    INPUTS = 5
+    OUTPUTS = 6
+    INPUT_HEIGHT = 7
+    INPUT_WIDTH = 8
+    OUTPUT_HEIGHT = 9
+    OUTPUT_WIDTH = 10
+    KERNEL_HEIGHT = 11
+    KERNEL_WIDTH = 12
+    STRIDE_HEIGHT = 13
+    STRIDE_WIDTH = 14
+    PAD_HEIGHT = 15
+    PAD_WIDTH = 16
+    DILATION_HEIGHT = 17
+    DILATION_WIDTH = 18
+    VARIANT = 19  # 1: the input is computed; of the weight's gradient: how many parts
+
+
+def weight_parts(rows: int, groups: int) -> int:
+    """Return into how many parts the positions are cut over which a weight's gradient is summed.
+
+    It depends on nothing but the weight, so that the order of the sum does neither.
+
+    Args:
+        rows: C / groups * KH * KW.
+        groups: how many groups there are.
+    """
+    tasks = groups * -(-rows // PATCH_ROWS)
+    return max(1, min(_MOST_PARTS, _TASKS // max(tasks, 1)))
+
+
+__all__ = ["ITEM_BYTES", "PATCH_ROWS", "SUM_BLOCK", "ConvolutionArgument", "weight_parts"]

@@ -1,0 +1,58 @@
+"""Where the files of a data set come from: a folder, a server, or the place they are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from symgraph.data.download import get_file, is_url
+from symgraph.errors import DataError
+
+Source = str | Path | None
+
+
+def find_in(source: Source, name: str, official: str, digest: str | None) -> Path:
+    """Return the path of a file that is one of several of a data set.
+
+    Args:
+        source: a folder that holds it; the address of a folder on a server; or None for the
+            official place.
+        name: what the file is called there.
+        official: the address of the official folder.
+        digest: checksum of the official file.
+
+    Raises:
+        DownloadError: it could not be fetched.
+        DataError: the folder does not hold it.
+    """
+    if source is None:
+        return get_file(official.rstrip("/") + "/" + name, name, digest=digest)
+    if is_url(source):
+        return get_file(str(source).rstrip("/") + "/" + name, name)
+    path = Path(source) / name
+    plain = path.with_suffix("") if path.suffix == ".gz" else path
+    for candidate in (path, plain):
+        if candidate.is_file():
+            return candidate
+    raise DataError(f"there is no {name} in {source}")
+
+
+def find_file(source: Source, official: str, digest: str | None) -> Path:
+    """Return the path of the one file of a data set.
+
+    Args:
+        source: its path or its address; None for the official one.
+        official: its official address.
+        digest: checksum of the official file.
+
+    Raises:
+        DownloadError: it could not be fetched.
+        DataError: there is no such file.
+    """
+    if source is None:
+        return get_file(official, digest=digest)
+    if is_url(source):
+        return get_file(str(source))
+    path = Path(source)
+    if not path.exists():
+        raise DataError(f"there is no {path}")
+    return path

@@ -1,0 +1,101 @@
+"""From what users save to parameters by name."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain, repeat
+from operator import setitem
+from typing import Any
+
+import numpy as np
+
+from symgraph.errors import CheckpointError
+from symgraph.leaves import Parameter
+from symgraph.location import user_location
+from symgraph.serialise.archive import Array
+from symgraph.shared_lock import COMPILING, run_alone, run_shared
+
+_exhaust: Callable[[Iterable[Any]], None] = deque[Any](maxlen=0).extend
+
+
+def named_parameters_of(savable: Any) -> dict[str, Parameter]:
+    """Return everything in `savable` that has a value, under the names that it has in a file.
+
+    Args:
+        savable: a layer or model (its parameters and states), an optimiser (its states), or a
+            mapping of names to parameters, layers, optimisers or further mappings, whose names are
+            joined with slashes.
+
+    Raises:
+        CheckpointError: it holds something else, or two things have one name.
+        ShapeError: a layer does not know its input size yet.
+    """
+    found: dict[str, Parameter] = {}
+    _collect(savable, "", found)
+    return found
+
+
+def _collect(savable: Any, path: str, found: dict[str, Parameter]) -> None:
+    if isinstance(savable, Parameter) and path:
+        if path in found:
+            raise CheckpointError(f"two arrays are called {path!r}\n  at {user_location()}")
+        found[path] = savable
+        return
+    for name, part in _parts(savable, path).items():
+        if not isinstance(name, str):
+            raise CheckpointError(f"a name is a str, not {name!r}\n  at {user_location()}")
+        _collect(part, f"{path}/{name}" if path else name, found)
+
+
+def _parts(savable: Any, path: str) -> Mapping[str, Any]:
+    """Return what an object is made of, by name."""
+    if isinstance(savable, Mapping):
+        return savable
+    if hasattr(savable, "named_parameters") and hasattr(savable, "named_states"):
+        return {**savable.named_parameters(), **savable.named_states()}
+    if hasattr(savable, "updates_from") and hasattr(savable, "states"):
+        states: Mapping[str, Any] = savable.states()
+        return states
+    place = f" under {path!r}" if path else ""
+    hint = "; give it a name: {'w': w}" if isinstance(savable, Parameter) else ""
+    raise CheckpointError(
+        "what is saved is a layer, a model, an optimiser, or a dict of them or of parameters, not "
+        f"{savable!r}{place}{hint}\n  at {user_location()}"
+    )
+
+
+def values_of(parameters: Mapping[str, Parameter]) -> dict[str, Array]:
+    """Return copies of all values, taken together: no update comes between them."""
+    locks = sorted({parameter.lock for parameter in parameters.values()}, key=id)
+    storages = [parameter.storage for parameter in parameters.values()]
+    copies = run_shared(locks, lambda: [storage.copy() for storage in storages])
+    return dict(zip(parameters, copies, strict=True))
+
+
+def assign_together(values: Mapping[Parameter, Array]) -> None:
+    """Overwrite parameters in one go: neither another thread nor Ctrl-C comes between.
+
+    A parameter that has no memory yet gets some without drawing its initial numbers.
+
+    Args:
+        values: arrays of the parameters' own shapes and dtypes.
+    """
+    locks = sorted((parameter.lock for parameter in values), key=id)
+    run_alone(locks, _overwrite, values)
+
+
+def _overwrite(values: Mapping[Parameter, Array]) -> None:
+    # The locks of the parameters come first, as in everything else that takes both.
+    with COMPILING:
+        fresh = {p: np.array(values[p], order="C") for p in values if p._pending is not None}
+        ready = [(p.storage, values[p]) for p in values if p._pending is None]
+        storages, arrays = zip(*ready, strict=True) if ready else ((), ())
+        # In a single call of a function written in C, during which nothing can be raised.
+        _exhaust(
+            chain(
+                map(object.__setattr__, fresh, repeat("_storage"), fresh.values()),
+                map(object.__setattr__, fresh, repeat("_pending"), repeat(None)),
+                map(setitem, storages, repeat(...), arrays),
+            )
+        )

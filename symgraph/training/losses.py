@@ -1,0 +1,179 @@
+"""Losses by name, and which targets each of them takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from symgraph.errors import DTypeError, GraphError, ShapeError
+from symgraph.leaves import Placeholder, lift
+from symgraph.location import user_location
+from symgraph.node import Node, describe
+from symgraph.ops.binary_losses import binary_cross_entropy, sigmoid_cross_entropy
+from symgraph.ops.filled import one_hot
+from symgraph.ops.losses import (
+    categorical_cross_entropy,
+    categorical_cross_entropy_from_logits,
+    mean_squared_error,
+    softmax_cross_entropy,
+)
+from symgraph.training.names import called
+from symgraph.types import FLOATS
+
+LossFunction = Callable[[Any, Any], Any]
+
+
+class Targets(Enum):
+    """What the targets of a loss look like."""
+
+    LABELS = "integers, one for each row"
+    ONE_HOT = "one row of weights of the classes for each row, such as sg.nn.one_hot gives"
+    PROBABILITIES = "0 or 1, or in between, in the shape of the output, which is a probability"
+    LOGITS = "0 or 1, or in between, in the shape of the output, which is a logit"
+    VALUES = "numbers in the shape of the output"
+    OPEN = "whatever the loss takes"
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A loss.
+
+    Args:
+        name: how it is called in messages.
+        function: from output and targets, both nodes, to a 0-d float node: a mean over rows.
+        targets: what the targets look like.
+    """
+
+    name: str
+    function: LossFunction
+    targets: Targets
+
+    def build(self, output: Node, targets: Node) -> Node:
+        """Return the loss as a node.
+
+        Raises:
+            GraphError: the function gives no node.
+            ShapeError: it gives more than one number.
+            DTypeError: it gives no float.
+        """
+        loss = self.function(output, targets)
+        if not isinstance(loss, Node):
+            raise GraphError(
+                f"the loss {self.name} is a function from nodes to a node, but gave {loss!r}\n"
+                f"  at {user_location()}"
+            )
+        return scalar_checked(f"the loss {self.name}", loss)
+
+
+def scalar_checked(what: str, node: Node) -> Node:
+    """Return a node that is one float.
+
+    Raises:
+        ShapeError: it has another rank.
+        DTypeError: it has another dtype.
+    """
+    if node.type.shape is None or node.type.rank != 0:
+        raise ShapeError(
+            f"{what} is one number, the mean over all rows, not {describe(node)}\n"
+            f"  at {user_location()}"
+        )
+    if node.type.element not in FLOATS:
+        raise DTypeError(f"{what} is a float, not {describe(node)}\n  at {user_location()}")
+    return node
+
+
+def sparse_categorical_cross_entropy(probabilities: Node, labels: Node) -> Node:
+    """Average -log(probabilities[label]) over rows.
+
+    Args:
+        probabilities: shape (..., classes), such as `softmax` gives.
+        labels: integers in [0, classes), shape (...).
+
+    Returns:
+        A 0-d float node.
+    """
+    rows = one_hot(labels, probabilities.shape[-1], dtype=probabilities.dtype)
+    return categorical_cross_entropy(probabilities, rows)
+
+
+_KNOWN = (
+    Loss("softmax_cross_entropy", softmax_cross_entropy, Targets.LABELS),
+    Loss("categorical_cross_entropy", categorical_cross_entropy, Targets.ONE_HOT),
+    Loss(
+        "categorical_cross_entropy_from_logits",
+        categorical_cross_entropy_from_logits,
+        Targets.ONE_HOT,
+    ),
+    Loss("sparse_categorical_cross_entropy", sparse_categorical_cross_entropy, Targets.LABELS),
+    Loss("binary_cross_entropy", binary_cross_entropy, Targets.PROBABILITIES),
+    Loss("sigmoid_cross_entropy", sigmoid_cross_entropy, Targets.LOGITS),
+    Loss("mean_squared_error", mean_squared_error, Targets.VALUES),
+)
+LOSSES = {loss.name: loss for loss in _KNOWN}
+# The spellings of Keras.
+LOSSES |= {
+    name.replace("cross_entropy", "crossentropy"): loss
+    for name, loss in LOSSES.items()
+    if name.startswith(("categorical", "sparse", "binary")) and not name.endswith("logits")
+}
+LOSSES |= {"mse": LOSSES["mean_squared_error"]}
+
+
+def chosen_loss(given: str | LossFunction | Loss) -> Loss:
+    """Return the loss of a name or of a function.
+
+    Raises:
+        GraphError: there is none of that name, or it is no function.
+    """
+    if isinstance(given, Loss):
+        return given
+    if isinstance(given, str):
+        return called("loss", given, LOSSES)
+    for loss in _KNOWN:
+        if given is loss.function:
+            return loss
+    if isinstance(given, Node | type) or not callable(given):
+        raise GraphError(
+            f"a loss is a name or a function of output and targets, not {given!r}\n"
+            f"  at {user_location()}"
+        )
+    return Loss(getattr(given, "__name__", "loss"), given, Targets.OPEN)
+
+
+def targets_placeholder(
+    name: str, loss: Loss, output: Node, given: tuple[tuple[int, ...], str] | None
+) -> Placeholder:
+    """Return the placeholder of the targets.
+
+    Args:
+        name: how it is called.
+        loss: says what targets look like.
+        output: what the model gives.
+        given: shape of a row and dtype of the targets that there are, for a loss that takes any.
+
+    Raises:
+        ShapeError: the output does not suit the loss.
+    """
+    if loss.targets is Targets.OPEN:
+        assert given is not None, "a loss of one's own is built when there are targets"
+        shape, dtype = given
+        return Placeholder(name, (lift(output).shape[0], *shape), _row_dtype(dtype, output))
+    dims = output.shape
+    if loss.targets is Targets.LABELS:
+        if len(dims) < 2:
+            raise ShapeError(
+                f"{loss.name} takes one score for each class, so an output (rows, classes), not "
+                f"{describe(output)}\n  at {user_location()}"
+            )
+        return Placeholder(name, dims[:-1], "int64")
+    return Placeholder(name, dims, output.dtype)
+
+
+def _row_dtype(dtype: str, output: Node) -> str:
+    """Return the dtype of the placeholder for targets of any dtype."""
+    kind = {"f": output.dtype, "i": "int64", "u": "int64", "b": "bool"}
+    import numpy as np
+
+    return str(kind.get(np.dtype(dtype).kind, output.dtype))
