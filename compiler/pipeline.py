@@ -9,6 +9,7 @@ from symgraph.compiler.expand import expand
 from symgraph.compiler.fuse import fuse
 from symgraph.compiler.passes.cse import cse
 from symgraph.compiler.passes.finite import check_outputs
+from symgraph.compiler.passes.loops import tidy_loops
 from symgraph.compiler.passes.simplify import simplify_final
 from symgraph.compiler.verify import verify
 from symgraph.node import Graph
@@ -19,6 +20,7 @@ PIPELINE: tuple[tuple[str, Pass, str], ...] = (
     ("expand", expand, "canonical"),
     ("simplify", simplify_final, "canonical"),
     ("cse", cse, "canonical"),
+    ("loops", tidy_loops, "canonical"),
     ("check_finite", check_outputs, "canonical"),
     ("fuse", fuse, "built"),
 )

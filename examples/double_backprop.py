@@ -59,7 +59,8 @@ def train_critic(steps: int) -> tuple[list[float], list[float]]:
     score = critic(mixed)
     slope = sg.mean(sg.sqrt(sg.sum(sg.grad(score.sum(), mixed) ** 2, axis=1)))
     loss = 10 * slope_penalty(score, mixed) - apart
-    step = sg.compile((apart, slope), updates=sg.optim.Adam(0.01).updates(loss, critic.parameters()))
+    updates = sg.optim.Adam(0.01).updates(loss, critic.parameters())
+    step = sg.compile((apart, slope), updates=updates)
     shares = (rng.random((64, 1)) for _ in range(steps))
     results = np.array([step(real=real, fake=fake, share=share) for share in shares])
     return results[:, 0].tolist(), results[:, 1].tolist()

@@ -20,16 +20,6 @@ INPUTS = sg.Placeholder("x", shape=("N", 2), dtype="float64")
 LABELS = sg.Placeholder("t", shape=("N",), dtype="int64")
 
 
-def spiral(rng: np.random.RandomState) -> tuple[Array, Array]:
-    """Return 300 points (300, 2) on three spirals, and which of them each belongs to."""
-    t = np.repeat(np.arange(3), 100)
-    rate = np.tile(np.arange(100) / 100, 3)
-    angle = 4 * t + 4 * rate + 0.2 * rng.randn(300)
-    x = rate[:, None] * np.column_stack([np.sin(angle), np.cos(angle)])
-    order = rng.permutation(300)
-    return x[order].astype("float32").astype("float64"), t[order]
-
-
 def build(rng: np.random.RandomState) -> tuple[sg.Node, sg.Function, sg.Function]:
     """Return the scores, the training step and the evaluation of a network for three classes."""
     model = sg.models.MLP((10, 3), dtype="float64", seed=rng)
@@ -50,17 +40,17 @@ def train(seed: int, epochs: int) -> tuple[dict[str, Array], sg.Node]:
     Returns:
         For `train` and `test` loss and accuracy of each epoch (epochs, 2), and the scores.
     """
-    sets = {number: (rng := np.random.RandomState(number), spiral(rng)) for number in (1984, 2020)}
-    (x, t), held_out = sets[1984][1], sets[2020][1]
-    rng = sets[seed][0]
-    order = rng.permutation(len(x))  # drawn before the weights
-    y, step, evaluate = build(rng)
+    random = {1984: np.random.RandomState(1984), 2020: np.random.RandomState(2020)}
+    x, t = sg.data.get_spiral(rng=random[1984])
+    x_test, t_test = sg.data.get_spiral(rng=random[2020])
+    loader = sg.data.DataLoader((x.astype("float64"), t), batch_size=30, rng=random[seed])
+    batches = list(loader)  # shuffled anew by each pass; the first one is drawn before the weights
+    y, step, evaluate = build(random[seed])
     history: dict[str, list[Any]] = {"train": [], "test": []}
     for _ in range(epochs):
-        batches = [step(x=x[rows], t=t[rows]) for rows in order.reshape(-1, 30)]
-        history["train"].append(np.mean(batches, axis=0))
-        history["test"].append(evaluate(x=held_out[0], t=held_out[1]))
-        order = rng.permutation(len(x))
+        history["train"].append(np.mean([step(x=x, t=t) for x, t in batches], axis=0))
+        history["test"].append(evaluate(x=x_test.astype("float64"), t=t_test))
+        batches = list(loader)
     return {name: np.array(values) for name, values in history.items()}, y
 
 
@@ -79,7 +69,7 @@ def draw(history: dict[str, Array], y: sg.Node) -> None:
             axes.grid(alpha=0.3)
             axes.legend()
         plane.contourf(side, side, regions, levels=[-0.5, 0.5, 1.5, 2.5], colors=COLORS, alpha=0.3)
-        x, t = spiral(np.random.RandomState(1984))
+        x, t = sg.data.get_spiral()
         for number, marker in enumerate("ox^"):
             chosen = x[t == number]
             plane.scatter(*chosen.T, s=14, marker=marker, c=COLORS[number], label=f"class {number}")

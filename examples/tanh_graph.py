@@ -3,7 +3,7 @@
 python examples/tanh_graph.py --order 4
 
 Writes examples/output/tanh_<order>.dot, and an SVG beside it where Graphviz is installed.
-Blue boxes are operations, orange ellipses data. The graph is simplified after every differentiation.
+Boxes are operations, ellipses data. The graph is simplified after every differentiation.
 """
 
 from __future__ import annotations

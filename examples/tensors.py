@@ -38,7 +38,7 @@ def expressions(x: sg.Node) -> dict[str, Any]:
         "x[[0, 0, 1]]": x[[0, 0, 1]],
         "x[:, ::-1]": x[:, ::-1],
         "np.concatenate([x, x])": np.concatenate([x, x]),
-        "np.where(x > 3, x, 0)": np.where(x > 3, x, 0),
+        "np.where(x > 3.5, x, 0)": np.where(x > 3.5, x, 0),
         "x @ x.T": x @ x.T,
     }
 

@@ -11,7 +11,7 @@ asynchronous tasks have modes of their own, and leaving a block restores the mod
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 from symgraph.errors import GraphError
@@ -32,9 +32,8 @@ def is_training() -> bool:
     return _TRAIN.get()
 
 
-@contextmanager
-def using_config(name: str, value: bool) -> Iterator[None]:
-    """Give a setting another value inside the block.
+def using_config(name: str, value: bool) -> AbstractContextManager[None]:
+    """Give a setting another value inside a block.
 
     Args:
         name: "train".
@@ -54,11 +53,16 @@ def using_config(name: str, value: bool) -> Iterator[None]:
         )
     if not isinstance(value, bool):
         raise GraphError(f"{name} is a bool, not {value!r}\n  at {user_location()}")
-    token = _SETTINGS[name].set(value)
+    return _set(_SETTINGS[name], value)
+
+
+@contextmanager
+def _set(setting: ContextVar[bool], value: bool) -> Iterator[None]:
+    token = setting.set(value)
     try:
         yield
     finally:
-        _SETTINGS[name].reset(token)
+        setting.reset(token)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from symgraph.ops.activation import gelu, leaky_relu, relu, sigmoid, softplus
+from symgraph.ops.batch_norm import batch_norm
 from symgraph.ops.binary_losses import binary_cross_entropy, sigmoid_cross_entropy
 from symgraph.ops.convolution import conv2d, deconv2d, get_conv_outsize, get_deconv_outsize, pair
 from symgraph.ops.dropout import dropout
@@ -24,6 +25,7 @@ from symgraph.ops.transcendental import tanh
 
 __all__ = [
     "average_pool2d",
+    "batch_norm",
     "binary_cross_entropy",
     "categorical_cross_entropy",
     "categorical_cross_entropy_from_logits",

@@ -1,7 +1,7 @@
-"""The values of ops, losses, optimisers and small trainings that the source documents give.
+"""The values of ops and losses that the source documents give.
 
 Native code computes them. Ids name the row in the list of what the sources ask for: B ops, C
-losses, D trainings, G optimisers, O gradient checks.
+losses, O gradient checks.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import symgraph as sg
-from symgraph import Parameter, Placeholder, compile, grad, nn
+from symgraph import Placeholder, compile, grad, nn
 from symgraph.errors import DTypeError
 
 A23 = np.arange(6.0).reshape(2, 3)
@@ -281,56 +281,6 @@ def test_b_dropout_draws_a_new_mask_at_each_call():
     assert not np.array_equal(first, second)
     np.testing.assert_allclose(np.unique(f(ratio=0.75)), [0, 4])
     assert f.compile_count == 1
-
-
-# G: three updates of w^2 from w = 1.
-
-OPTIMISERS = {
-    "sgd": (sg.optim.SGD, (0.8, 0.64, 0.512)),
-    "momentum": (sg.optim.Momentum, (0.8, 0.46, 0.062)),
-    "adam": (sg.optim.Adam, (0.900000015811, 0.800412255099, 0.701586308562)),
-}
-
-
-@pytest.mark.parametrize("name", OPTIMISERS)
-def test_g_three_updates(name):
-    make, expected = OPTIMISERS[name]
-    w = Parameter(1.0, "w")
-    step = compile(w**2, updates=make(0.1).updates(w**2, [w]))
-    found = [w.value for _ in range(3) if step() is not None]
-    np.testing.assert_allclose(found, expected, rtol=1e-12 if name != "adam" else 1e-11)
-
-
-# D: trainings, with the data and weights drawn as the sources draw them.
-
-
-def test_step42_linear_regression():
-    generator = np.random.RandomState(0)
-    x = generator.rand(100, 1)
-    y = 5 + 2 * x + generator.rand(100, 1)
-    w, b = Parameter(np.zeros((1, 1)), "W"), Parameter(np.zeros(1), "b")
-    loss = nn.mean_squared_error(y, x @ w + b)
-    step = compile(loss, updates=sg.optim.SGD(0.1).updates(loss, [w, b]))
-    losses = [float(step()) for _ in range(100)]
-    np.testing.assert_allclose(losses[0], 42.296340129442335, rtol=1e-12)
-    found = [w.value.item(), b.value.item(), float(compile(loss)())]
-    np.testing.assert_allclose(found[:2], [2.118073690511974, 5.466089050922982], rtol=1e-10)
-    np.testing.assert_allclose(losses[-1], 0.07908606512411756, rtol=1e-10)
-
-
-def test_step43_a_network_by_hand():
-    generator = np.random.RandomState(0)
-    x = generator.rand(100, 1)
-    y = np.sin(2 * np.pi * x) + generator.rand(100, 1)
-    w1 = Parameter(0.01 * generator.randn(1, 10), "W1")
-    w2 = Parameter(0.01 * generator.randn(10, 1), "W2")
-    b1, b2 = Parameter(np.zeros(10), "b1"), Parameter(np.zeros(1), "b2")
-    loss = nn.mean_squared_error(y, sg.sigmoid(x @ w1 + b1) @ w2 + b2)
-    step = compile(loss, updates=sg.optim.SGD(0.2).updates(loss, [w1, b1, w2, b2]))
-    losses = [float(step()) for _ in range(9001)]
-    expected = [0.8473695850, 0.2514286285, 0.2475948547, 0.2378612045, 0.2122223133]
-    expected += [0.1674218112, 0.0968193262, 0.0784952829, 0.0774972955, 0.0772213240]
-    np.testing.assert_allclose(losses[::1000], expected, rtol=0, atol=6e-11)
 
 
 # O: gradient checks.

@@ -79,11 +79,9 @@ class Taps(NamedTuple):
 
 
 def reserve(builder: ir.IRBuilder, count: int) -> ir.Value:
-    """Allocate words on the stack, in the entry block."""
+    """Allocate int64 words on the stack, in the entry block."""
     with builder.goto_entry_block():
-        slot = builder.alloca(ir.ArrayType(emit.INT64, count))
-    slot.align = 8
-    return builder.bitcast(slot, emit.BYTE_POINTER)
+        return builder.alloca(emit.INT64, count)
 
 
 def write_words(builder: ir.IRBuilder, place: ir.Value, words: tuple[ir.Value, ...]) -> None:

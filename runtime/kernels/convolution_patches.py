@@ -14,7 +14,13 @@ from typing import NamedTuple
 from llvmlite import ir
 
 from symgraph.runtime.kernels import emit
-from symgraph.runtime.kernels.convolution_geometry import ONE, ZERO, Patches, read_words
+from symgraph.runtime.kernels.convolution_geometry import (
+    ONE,
+    ZERO,
+    Patches,
+    read_words,
+    reserve,
+)
 from symgraph.runtime.kernels.gemm_shape import TileShape
 from symgraph.runtime.kernels.vectors import local
 
@@ -279,9 +285,7 @@ class _RunPacker(_Packer):
         super().__init__(builder, shape, dtype, args)
         self.bits = ir.IntType(self.lanes)
         self.count = local(builder, ZERO)
-        with builder.goto_entry_block():
-            self.table = builder.alloca(ir.ArrayType(emit.INT64, 2 * self.lanes))
-        self.table = builder.bitcast(self.table, emit.BYTE_POINTER)
+        self.table = reserve(builder, 2 * self.lanes)
 
     def _begin(self) -> None:
         self.builder.store(ZERO, self.count)

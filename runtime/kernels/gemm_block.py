@@ -70,8 +70,8 @@ class BlockEmitter:
         self.functions = functions
         self.item = emit.int64(shape.item_bytes)
         block = shape.depth * shape.item_bytes
-        self.b_buffer = _buffer(builder, block * shape.columns)
-        self.a_buffer = _buffer(builder, block * shape.block_rows)
+        self.b_buffer = reserve_bytes(builder, block * shape.columns)
+        self.a_buffer = reserve_bytes(builder, block * shape.block_rows)
 
     def emit_blocks(self, operands: Operands, span: Span) -> None:
         """Emit the loops over blocks of columns, of rows and, inside, of k."""
@@ -79,13 +79,13 @@ class BlockEmitter:
         rows = builder.sub(span.row_end, span.row_begin)
         few = builder.icmp_signed("<=", rows, emit.int64(STREAM_ROWS))
         few = builder.and_(few, builder.icmp_signed("==", operands.b_column, self.item))
-        whole = _even_block(builder, operands.depth, shape.depth, 4)
+        whole = even_block(builder, operands.depth, shape.depth, 4)
         step = builder.select(few, emit.int64(STREAM_DEPTH), whole)
         # A product over no k at all still stores zeros, or the bias.
         depth_end = emit.maximum(builder, operands.depth, emit.int64(1))
-        height = _even_block(builder, rows, shape.block_rows, 2 * ROW_GROUP)
+        height = even_block(builder, rows, shape.block_rows, 2 * ROW_GROUP)
         columns = builder.sub(span.column_end, span.column_begin)
-        width = _even_block(builder, columns, BLOCK_PANELS * shape.columns, shape.columns)
+        width = even_block(builder, columns, BLOCK_PANELS * shape.columns, shape.columns)
         with emit.counted_loop(builder, span.column_begin, span.column_end, width) as column:
             end = emit.minimum(builder, builder.add(column, width), span.column_end)
             part = span._replace(column_begin=column, column_end=end)
@@ -194,7 +194,7 @@ class BlockEmitter:
                         arguments = [near, *strides, target, group_bytes, block.depth, left, left]
                         builder.call(self.functions.pack_columns, arguments)
             packed_block = builder.block
-        return _merge(builder, (before, unpacked), (packed_block, packed))
+        return merge(builder, (before, unpacked), (packed_block, packed))
 
     def _pays_to_pack_a(self, block: _Block, along_rows: ir.Value) -> ir.Value:
         """Return whether a block of A is read often enough, and lies badly enough, to be copied.
@@ -236,12 +236,12 @@ class BlockEmitter:
                     builder.call(self.functions.pack_columns, [*source, b_column, *target])
             packed_block = builder.block
         unpacked, packed = [arguments.b, arguments.b_row], [self.b_buffer, packed_row]
-        b, b_row = _merge(builder, (before, unpacked), (packed_block, packed))
+        b, b_row = merge(builder, (before, unpacked), (packed_block, packed))
         arguments = arguments._replace(b=b, b_row=b_row)
         builder.call(self.functions.panels[vectors], list(arguments))
 
 
-def _merge(builder: ir.IRBuilder, *incoming: tuple[ir.Block, list[ir.Value]]) -> list[ir.Value]:
+def merge(builder: ir.IRBuilder, *incoming: tuple[ir.Block, list[ir.Value]]) -> list[ir.Value]:
     """Return one phi node per position of the value lists that arrive from several blocks."""
     merged = []
     for position, first in enumerate(incoming[0][1]):
@@ -252,7 +252,7 @@ def _merge(builder: ir.IRBuilder, *incoming: tuple[ir.Block, list[ir.Value]]) ->
     return merged
 
 
-def _even_block(builder: ir.IRBuilder, extent: ir.Value, largest: int, multiple: int) -> ir.Value:
+def even_block(builder: ir.IRBuilder, extent: ir.Value, largest: int, multiple: int) -> ir.Value:
     """Return a block size <= largest that cuts an extent evenly, rounded up to a multiple."""
     extent = emit.maximum(builder, extent, emit.int64(1))
     blocks = emit.ceiling_divide(builder, extent, largest)
@@ -261,7 +261,7 @@ def _even_block(builder: ir.IRBuilder, extent: ir.Value, largest: int, multiple:
     return builder.mul(units, emit.int64(multiple))
 
 
-def _buffer(builder: ir.IRBuilder, length: int) -> ir.Value:
+def reserve_bytes(builder: ir.IRBuilder, length: int) -> ir.Value:
     """Allocate a buffer on the stack, aligned to a cache line."""
     slot = builder.alloca(ir.ArrayType(emit.BYTE, length))
     slot.align = 64

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from llvmlite import ir
 
 from symgraph.runtime.kernels import emit
@@ -79,9 +82,7 @@ def emit_tasks(
     lo: ir.Value,
     hi: ir.Value,
 ) -> None:
-    """Emit the loop over a range of tasks, joined to rectangles as large as the range allows.
-
-    Tasks are ordered by batch, then panel of columns, then block of rows.
+    """Emit the loop over a range of tasks of a matrix product.
 
     Args:
         builder: Where to emit.
@@ -94,6 +95,33 @@ def emit_tasks(
     args = builder.bitcast(args, emit.BYTE_POINTER)
     rows = load_argument(builder, args, GemmArgument.ROWS)
     columns = load_argument(builder, args, GemmArgument.COLUMNS)
+    with task_rectangles(builder, shape, (rows, columns), lo, hi) as (batch, span):
+        builder.call(rectangle, [args, batch, *span])
+
+
+@contextmanager
+def task_rectangles(
+    builder: ir.IRBuilder,
+    shape: TileShape,
+    extents: tuple[ir.Value, ir.Value],
+    lo: ir.Value,
+    hi: ir.Value,
+) -> Iterator[tuple[ir.Value, Span]]:
+    """Emit the loop over a range of tasks, joined to rectangles as large as the range allows.
+
+    Tasks are ordered by batch, then panel of columns, then block of rows.
+
+    Args:
+        builder: Where to emit.
+        shape: Register tile of the machine.
+        extents: Rows and columns of each matrix of C.
+        lo: First task.
+        hi: End of the tasks.
+
+    Yields:
+        The number of a matrix and a rectangle of it.
+    """
+    rows, columns = extents
     height, width = emit.int64(ROWS_PER_TASK), emit.int64(shape.columns)
     blocks = emit.ceiling_divide(builder, rows, ROWS_PER_TASK)
     grid = builder.mul(blocks, emit.ceiling_divide(builder, columns, shape.columns))
@@ -113,5 +141,5 @@ def emit_tasks(
             column_begin=builder.mul(panel, width),
             column_end=emit.minimum(builder, column_end, columns),
         )
-        builder.call(rectangle, [args, builder.udiv(task, grid), *span])
+        yield builder.udiv(task, grid), span
         advance(builder.add(task, builder.mul(panels, builder.sub(block_end, block))))

@@ -19,6 +19,8 @@ from symgraph.runtime.jit import KernelSource
 VERSION = 1
 FLOATS = ("float32", "float64")
 NUMBERS = ("int32", "int64", *FLOATS)
+MOST_UNROLLED = 16
+"""Elements of a window up to which there are no loops over them."""
 _MOST_VECTOR_TAPS, _MOST_VECTOR_COLUMNS = 64, 8
 
 Pair = tuple[int, int]
@@ -52,7 +54,8 @@ class Window:
     @property
     def is_paired(self) -> bool:
         """Tells whether windows tile the plane with two columns each."""
-        return self.stride == self.kernel and self.kernel[1] == 2 and self.pad == (0, 0)
+        is_tiling = self.stride == self.kernel and self.pad == (0, 0)
+        return is_tiling and self.kernel[1] == 2 and self.taps <= MOST_UNROLLED
 
     def __str__(self) -> str:
         pairs = (self.kernel, self.stride, self.pad)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from llvmlite import ir
 
 from symgraph.runtime.kernels import emit
+from symgraph.runtime.kernels.pooling_tiles import clear_around_tiles, store_tiles
 from symgraph.runtime.kernels.pooling_walk import Block, Tap, Walk
 from symgraph.runtime.kernels.vectors import elements, local
 
@@ -85,10 +87,78 @@ def emit_largest(walk: Walk, x: ir.Value, out: ir.Value) -> None:
     walk.for_each_block(pool)
 
 
+def _for_each_place(walk: Walk, x: ir.Value, body: Callable[[ir.Value, ir.Value], None]) -> None:
+    """Emits a body for the number and the place of each window."""
+    builder = walk.builder
+    with builder.goto_entry_block():
+        slots = builder.alloca(ir.ArrayType(emit.INT32, walk.lanes))
+    memory = builder.inttoptr(builder.ptrtoint(slots, emit.INT64), emit.BYTE_POINTER)
+    integers = elements(builder, "int32", 1)
+
+    def visit(block: Block) -> None:
+        places = builder.load(_search(walk, x, block, with_places=True).place)
+        if walk.lanes == 1:
+            body(block.index, builder.sext(places, emit.INT64))
+            return
+        emit.store(builder, places, memory, integers.size)
+        count = emit.int64(walk.lanes) if block.count is None else block.count
+        with emit.counted_loop(builder, _ZERO, count, _ONE) as lane:
+            place = integers.load(integers.place(memory, lane))
+            body(builder.add(block.index, lane), builder.sext(place, emit.INT64))
+
+    walk.for_each_block(visit)
+
+
 def emit_select(walk: Walk, values: ir.Value, x: ir.Value, out: ir.Value) -> None:
     """Emits out = values at the place of each window."""
-    _for_each_place(walk, x, lambda access, window, place: access.copy(values, place, out, window))
+    single = walk.single
+
+    def copy(window: ir.Value, place: ir.Value) -> None:
+        single.store(single.load(single.place(values, place)), single.place(out, window))
+
+    _for_each_place(walk, x, copy)
 
 
-def emit_places(walk: Walk, values: ir.Value, x: ir.Value, out: ir.Value) -> None:
-    """Emits out = values at the place of each window."""
+def emit_scatter(walk: Walk, g: ir.Value, x: ir.Value, out: ir.Value) -> None:
+    """Emits out = 0; out += g at the place of each window."""
+    single = walk.single
+    walk.clear(out, _ZERO, walk.size)
+
+    def add(window: ir.Value, place: ir.Value) -> None:
+        target = single.place(out, place)
+        update = single.load(single.place(g, window))
+        single.store(emit.add(walk.builder, single.load(target), update), target)
+
+    _for_each_place(walk, x, add)
+
+
+def emit_tiles(walk: Walk, g: ir.Value, x: ir.Value, out: ir.Value) -> None:
+    """Emits what `emit_scatter` does where windows are tiles of two columns, all in registers."""
+    builder, access = walk.builder, walk.access
+
+    def visit(block: Block) -> None:
+        value: ir.Value = lowest(walk)
+        number: ir.Value = walk.integers(step=0)
+        taps: list[Tap] = []
+
+        def take(tap: Tap) -> None:
+            nonlocal value, number
+            better = is_better(walk, tap.value, value)
+            value = builder.select(better, tap.value, value)
+            number = builder.select(better, walk.integers(len(taps), step=0), number)
+            taps.append(tap)
+
+        walk.for_each_tap(x, block, take)
+        given = access.load(access.place(g, block.index), walk.present(block))
+        pieces = [
+            builder.select(
+                builder.icmp_signed("==", number, walk.integers(k, step=0)),
+                given,
+                emit.zero(given.type),
+            )
+            for k in range(len(taps))
+        ]
+        store_tiles(walk, out, block, list(zip(pieces[::2], pieces[1::2], strict=True)))
+
+    walk.for_each_block(visit)
+    clear_around_tiles(walk, out)

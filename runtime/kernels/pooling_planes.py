@@ -6,7 +6,12 @@ from llvmlite import ir
 
 from symgraph.runtime.kernels import emit
 from symgraph.runtime.kernels.pooling import Window
-from symgraph.runtime.kernels.pooling_max import emit_largest, emit_places, emit_tiles
+from symgraph.runtime.kernels.pooling_max import (
+    emit_largest,
+    emit_scatter,
+    emit_select,
+    emit_tiles,
+)
 from symgraph.runtime.kernels.pooling_mean import emit_mean, emit_pairs, emit_shares
 from symgraph.runtime.kernels.pooling_walk import Walk
 from symgraph.runtime.kernels.vectors import ArgumentReader
@@ -40,12 +45,13 @@ def emit_pooling(
     """Emits the kernel of a name for the planes [lo, hi)."""
     reader = ArgumentReader(builder, args)
     arrays = [reader.pointer() for _ in range(_POINTERS[name])]
-    walk = Walk(builder, dtype, window, reader)
     is_paired = window.is_paired and window.fills_lanes
+    is_single = not window.fills_lanes or (name == "window_spread" and not is_paired)
+    walk = Walk(builder, dtype, window, reader, lanes=1 if is_single else None)
     body = {
         "max_pool": emit_largest,
-        "max_pool_select": emit_places,
-        "max_pool_scatter": emit_tiles if is_paired else emit_places,
+        "max_pool_select": emit_select,
+        "max_pool_scatter": emit_tiles if is_paired else emit_scatter,
         "window_mean": emit_mean,
         "window_spread": emit_pairs if is_paired else emit_shares,
     }[name]

@@ -7,18 +7,16 @@ window, and loops over its rows and columns stay inside of the plane.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from llvmlite import ir
 
 from symgraph.runtime.kernels import emit
-from symgraph.runtime.kernels.pooling import Window
+from symgraph.runtime.kernels.pooling import MOST_UNROLLED, Window
 from symgraph.runtime.kernels.vectors import ArgumentReader, Elements, elements
 
 _ZERO, _ONE = emit.int64(0), emit.int64(1)
-_MOST_UNROLLED = 16
 
 
 @dataclass(frozen=True)
@@ -57,12 +55,19 @@ class Walk:
     """Emits loops over the blocks of a plane and over the taps of a block."""
 
     def __init__(
-        self, builder: ir.IRBuilder, dtype: str, window: Window, reader: ArgumentReader
+        self,
+        builder: ir.IRBuilder,
+        dtype: str,
+        window: Window,
+        reader: ArgumentReader,
+        lanes: int | None,
     ) -> None:
-        """Reads the extents."""
+        """Reads the extents. Blocks have as many windows as a vector has elements if not told."""
         self.builder = builder
+        self.dtype = dtype
         self.window = window
-        self.access: Elements = elements(builder, dtype, None if window.fills_lanes else 1)
+        self.access: Elements = elements(builder, dtype, lanes)
+        self.single: Elements = elements(builder, dtype, 1)
         self.height, self.width = reader.integer(), reader.integer()
         self.out_height, self.out_width = reader.integer(), reader.integer()
         self.size = builder.mul(self.height, self.width)
@@ -97,20 +102,20 @@ class Walk:
             first = builder.mul(row, self.out_width)
             step = emit.int64(self.lanes)
             with emit.counted_loop(builder, _ZERO, self.out_width, step) as start:
-                index = builder.add(first, start)
                 column = builder.mul(start, emit.int64(self.window.stride[1]))
                 column = builder.sub(column, emit.int64(self.window.pad[1]))
                 count = builder.sub(self.out_width, start)
+                index = builder.add(first, start)
                 partial = Block(index, emit.minimum(builder, count, step), column, rows)
                 if self.lanes == 1:
                     body(partial)
-                    continue
-                is_inside = builder.and_(is_whole, self._is_inside(column, count))
-                with builder.if_else(is_inside, likely=True) as (inside, edge):
-                    with inside:
-                        body(Block(index, None, column, rows))
-                    with edge:
-                        body(partial)
+                else:
+                    is_inside = builder.and_(is_whole, self._is_inside(column, count))
+                    with builder.if_else(is_inside, likely=True) as (inside, edge):
+                        with inside:
+                            body(replace(partial, count=None))
+                        with edge:
+                            body(partial)
 
     def _rows(self, row: ir.Value) -> tuple[tuple[ir.Value, ir.Value], ir.Value]:
         """Gives the rows of a plane in a row of windows, and whether padding is not among them."""
@@ -140,7 +145,8 @@ class Walk:
     def for_each_tap(self, plane: ir.Value, block: Block, body: Callable[[Tap], None]) -> None:
         """Emits a body for all elements of the windows of a block, in row-major order."""
         builder = self.builder
-        if block.count is None and self.window.taps <= _MOST_UNROLLED:
+        is_static = block.count is None or (self.lanes > 1 and not self.window.pad[0])
+        if is_static and self.window.taps <= MOST_UNROLLED:
             for number in range(self.window.kernel[0]):
                 row = builder.add(block.rows[0], emit.int64(number))
                 self._row_of_taps(plane, block, row, body)
@@ -155,7 +161,7 @@ class Walk:
         start = builder.mul(row, self.width)
         line = self.access.place(plane, start)
         if self.lanes == 1:
-            with self._columns(block) as column:
+            with emit.counted_loop(builder, *self.columns(block), _ONE) as column:
                 value = self.access.load(self.access.place(line, column))
                 body(Tap(value, None, builder.add(start, column)))
             return
@@ -165,15 +171,11 @@ class Walk:
             valid = None if block.count is None else self._inside(column, self.window.stride[1])
             body(Tap(value, valid, builder.add(start, column)))
 
-    @contextmanager
-    def _columns(self, block: Block) -> Iterator[ir.Value]:
+    def columns(self, block: Block) -> tuple[ir.Value, ir.Value]:
+        """Gives the columns of the plane in the first window of a block: first, and after last."""
         builder = self.builder
-        first = emit.maximum(builder, block.column, _ZERO)
         last = builder.add(block.column, emit.int64(self.window.kernel[1]))
-        with emit.counted_loop(
-            builder, first, emit.minimum(builder, last, self.width), _ONE
-        ) as column:
-            yield column
+        return emit.maximum(builder, block.column, _ZERO), emit.minimum(builder, last, self.width)
 
     def _load(self, line: ir.Value, block: Block, number: int) -> ir.Value:
         """Loads one element for each lane, `number` columns after where its window begins."""
@@ -207,3 +209,11 @@ class Walk:
         if block.count is None or self.lanes == 1:
             return None
         return emit.first_lanes(self.builder, block.count, self.lanes)
+
+    def clear(self, plane: ir.Value, first: ir.Value, count: ir.Value) -> None:
+        """Sets elements of a plane of x to zero."""
+        vectors = elements(self.builder, self.dtype)
+        start, nothing = vectors.place(plane, first), vectors.hidden_zero()
+        vectors.for_each_vector(
+            count, lambda index, mask: vectors.store(nothing, vectors.place(start, index), mask)
+        )

@@ -59,7 +59,8 @@ def _parsed(text: str, path: Path) -> dict[int, str]:
     while position < end:
         entry = _ENTRY.match(stripped, position, end)
         if entry is None or (entry.end() < end and stripped[entry.end()] != ","):
-            line = stripped.count("\n", 0, position) + 1
+            start = end - len(stripped[position:end].lstrip())
+            line = stripped.count("\n", 0, start) + 1
             raise DataError(f"{path} has no number with a name in quotes in line {line}")
         if int(entry[1]) != len(names):
             raise DataError(f"{path} goes on with {entry[1]} where {len(names)} was expected")

@@ -8,7 +8,7 @@ from symgraph.dims import symbols
 from symgraph.inspection.extents import value_of
 from symgraph.inspection.rows import Row
 from symgraph.inspection.text import formula
-from symgraph.runtime.frame import GRAIN_WORK, grain_of
+from symgraph.runtime.tables import GRAIN_WORK, grain_of
 
 _MANY = 1 << 40
 

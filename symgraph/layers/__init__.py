@@ -16,12 +16,15 @@ from symgraph.layers.conv import Conv2d as Conv2d
 from symgraph.layers.conv import Deconv2d as Deconv2d
 from symgraph.layers.dense import Dense as Dense
 from symgraph.layers.dropping import Dropout as Dropout
-from symgraph.layers.embedding import EmbedID as EmbedID
 from symgraph.layers.embedding import Embedding as Embedding
+from symgraph.layers.embedding import EmbedID as EmbedID
 from symgraph.layers.linear import Linear as Linear
+from symgraph.layers.normalization import BatchNorm as BatchNorm
+from symgraph.layers.normalization import LayerNorm as LayerNorm
 from symgraph.layers.reshaping import Flatten as Flatten
 
 __all__ = [
+    "BatchNorm",
     "Conv2d",
     "Deconv2d",
     "Dense",
@@ -30,6 +33,7 @@ __all__ = [
     "Embedding",
     "Flatten",
     "Layer",
+    "LayerNorm",
     "Linear",
     "initial",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from symgraph.errors import GraphError
@@ -110,21 +110,60 @@ class Layer(ABC):
         Those that are not made yet will be frozen when they are. Functions that are compiled
         already go on as they are, and so do states.
         """
-        self._set_frozen(True, {self})
+        self._set_frozen(True)
 
     def unfreeze(self) -> None:
         """Let optimisers train the parameters of this layer, and of all within it, again."""
-        self._set_frozen(False, {self})
+        self._set_frozen(False)
 
-    def _set_frozen(self, frozen: bool, seen: set[Any]) -> None:
-        self._frozen = frozen
-        for _, value in _entries(vars(self)):
-            if isinstance(value, Layer):
-                if value not in seen:
-                    seen.add(value)
-                    value._set_frozen(frozen, seen)
-            elif not isinstance(value, State):
-                value.trainable = not frozen
+    def _set_frozen(self, frozen: bool) -> None:
+        for _, layer in self._inside("", {self}):
+            layer._frozen = frozen
+            for _, value in _entries(vars(layer)):
+                if isinstance(value, Parameter) and not isinstance(value, State):
+                    value.trainable = not frozen
+
+    def learn_sizes(self, shapes: Mapping[str, tuple[int, ...]]) -> Callable[[], None]:
+        """Take input sizes that are not known yet from the shapes of arrays, saved ones say.
+
+        Args:
+            shapes: by path, as in `named_parameters`. What does not tell a size is ignored.
+
+        Returns:
+            A function that forgets what was learned here, and the parameters that it made possible.
+
+        Example:
+            >>> model = MLP((10, 3))
+            >>> forget = model.learn_sizes({"l0/W": (4, 10), "l1/W": (10, 3)})
+            >>> [parameter.shape for parameter in model.parameters()]
+            [(4, 10), (10,), (10, 3), (3,)]
+        """
+        learned = []
+        for path, layer in self._inside(f"{self.name}/" if self.name else "", {self}):
+            own = {key.removeprefix(path): shape for key, shape in shapes.items()}
+            if layer._learn_size(own):
+                learned.append(layer)
+
+        def forget() -> None:
+            for layer in learned:
+                layer._forget_size()
+
+        return forget
+
+    def _learn_size(self, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+        """Take this layer's input size from the shapes of its own arrays; tell whether it did."""
+        return False
+
+    def _forget_size(self) -> None:
+        """Forget what `_learn_size` took."""
+
+    def _inside(self, prefix: str, seen: set[Any]) -> Iterator[tuple[str, Layer]]:
+        """Yield this layer and all within it, each once, and what their paths begin with."""
+        yield prefix, self
+        for key, value in _entries(vars(self)):
+            if isinstance(value, Layer) and value not in seen:
+                seen.add(value)
+                yield from value._inside(f"{prefix}{value.name or key}/", seen)
 
     def _named(self) -> dict[str, Parameter]:
         """Return parameters and states by path, in the order of definition."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from symgraph.errors import ShapeError
 from symgraph.layers.initial import Fans, Initialiser, Seed, lecun_normal
-from symgraph.layers.weighted import Weighted, size_checked, zeros
+from symgraph.layers.weighted import InputSize, Weighted, size_checked, zeros
 from symgraph.leaves import Parameter, lift
 from symgraph.location import user_location
 from symgraph.node import Node, Operand
@@ -59,16 +59,13 @@ class _Convolution(Weighted):
                 f"  at {user_location()}"
             )
 
-    def _take_channels(self, x: Node) -> None:
-        channels = self._learned(self.in_channels, x, 1, "in_channels", "channels")
-        self._check_groups("the channels of the images", channels)
-        self.in_channels = channels
+    def _size_checked(self, size: int) -> int:
+        self._check_groups("the channels of the images", size)
+        return super()._size_checked(size)
 
     def _make(self) -> None:
-        if self.in_channels is None:
-            raise self._needs("in_channels")
         height, width = self.kernel_size
-        inputs, outputs = self.in_channels // self.groups, self.out_channels // self.groups
+        inputs, outputs = self._known_size() // self.groups, self.out_channels // self.groups
         fans = Fans(inputs * height * width, outputs * height * width)
         self.W = self._parameter("W", self._weight_shape(), self.initial, fans)
         self.b = self._parameter("b", (self.out_channels,), zeros) if self.bias else None
@@ -113,6 +110,8 @@ class Conv2d(_Convolution):
         <conv2d: float32[N, 8, 15, 15]>
     """
 
+    input_size = InputSize("in_channels", 1, "channels", "W", 4, 1)
+
     def __init__(
         self,
         out_channels: int,
@@ -148,14 +147,14 @@ class Conv2d(_Convolution):
             ShapeError: `x` has other axes or channels, or is smaller than the filters.
         """
         node = lift(x)
-        self._take_channels(node)
-        return conv2d(
-            node, self.W, self.b, self.stride, self.pad, self.dilation, self.groups
-        )
+        self._take_size(node)
+        return conv2d(node, self.W, self.b, self.stride, self.pad, self.dilation, self.groups)
+
+    def _size_told(self, shape: tuple[int, ...], position: int) -> int:
+        return shape[position] * self.groups
 
     def _weight_shape(self) -> tuple[int, ...]:
-        assert self.in_channels is not None, "known when weights are made"
-        return (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
+        return (self.out_channels, self._known_size() // self.groups, *self.kernel_size)
 
 
 class Deconv2d(_Convolution):
@@ -195,6 +194,8 @@ class Deconv2d(_Convolution):
         <deconv2d: float32[N, 3, 28, 28]>
     """
 
+    input_size = InputSize("in_channels", 1, "channels", "W", 4, 0)
+
     def __init__(
         self,
         out_channels: int,
@@ -232,11 +233,10 @@ class Deconv2d(_Convolution):
             ShapeError: `x` has other axes or channels, or `outsize` does not fit.
         """
         node = lift(x)
-        self._take_channels(node)
+        self._take_size(node)
         return deconv2d(
             node, self.W, self.b, self.stride, self.pad, self.dilation, self.groups, self.outsize
         )
 
     def _weight_shape(self) -> tuple[int, ...]:
-        assert self.in_channels is not None, "known when weights are made"
-        return (self.in_channels, self.out_channels // self.groups, *self.kernel_size)
+        return (self._known_size(), self.out_channels // self.groups, *self.kernel_size)

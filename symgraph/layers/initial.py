@@ -58,7 +58,7 @@ def settled(seed: Seed) -> tuple[int, ...] | Generator:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= 0
 
 
 def part_of(seed: Seed, *parts: int) -> Seed:

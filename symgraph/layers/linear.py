@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from symgraph.layers.initial import Fans, Initialiser, Seed, lecun_normal
-from symgraph.layers.weighted import Weighted, size_checked, zeros
+from symgraph.layers.weighted import InputSize, Weighted, size_checked, zeros
 from symgraph.leaves import Parameter, lift
 from symgraph.node import Node, Operand
 from symgraph.ops.linalg import linear
@@ -41,6 +41,7 @@ class Linear(Weighted):
     """
 
     made = ("W", "b")
+    input_size = InputSize("in_size", -1, "inputs", "W", 2, 0)
     W: Parameter
     b: Parameter | None
 
@@ -75,12 +76,10 @@ class Linear(Weighted):
             ShapeError: the last extent of `x` is not that of W, or is needed and not known.
         """
         node = lift(x)
-        self.in_size = self._learned(self.in_size, node, -1, "in_size", "inputs")
+        self._take_size(node)
         return linear(node, self.W, self.b)
 
     def _make(self) -> None:
-        if self.in_size is None:
-            raise self._needs("in_size")
-        shape = (self.in_size, self.out_size)
+        shape = (self._known_size(), self.out_size)
         self.W = self._parameter("W", shape, self.initial, Fans(*shape))
         self.b = self._parameter("b", (self.out_size,), zeros) if self.bias else None

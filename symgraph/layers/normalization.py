@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from symgraph.errors import GraphError
-from symgraph.layers.weighted import NO_FANS, Weighted, ones, size_checked, zeros
+from symgraph.layers.weighted import InputSize, Weighted, ones, size_checked, zeros
 from symgraph.leaves import Parameter, State, lift
 from symgraph.location import user_location
 from symgraph.node import Node, Operand
-from symgraph.ops.normalization import batch_norm, layer_norm
+from symgraph.ops.batch_norm import batch_norm
+from symgraph.ops.normalization import layer_norm
 
 
 class BatchNorm(Weighted):
@@ -44,6 +47,7 @@ class BatchNorm(Weighted):
     """
 
     made = ("gamma", "beta", "avg_mean", "avg_var")
+    input_size = InputSize("size", 1, "channels", "gamma", 1, 0)
     gamma: Parameter
     beta: Parameter
     avg_mean: State
@@ -77,19 +81,17 @@ class BatchNorm(Weighted):
             ShapeError: `x` has other axes or channels.
         """
         node = lift(x)
-        self.size = self._learned(self.size, node, 1, "size", "channels")
+        self._take_size(node)
         return batch_norm(
             node, self.gamma, self.beta, self.avg_mean, self.avg_var, decay=self.decay, eps=self.eps
         )
 
     def _make(self) -> None:
-        if self.size is None:
-            raise self._needs("size")
-        shape = (self.size,)
+        shape = (self._known_size(),)
         self.gamma = self._parameter("gamma", shape, ones)
         self.beta = self._parameter("beta", shape, zeros)
-        self.avg_mean = self._parameter("avg_mean", shape, zeros, NO_FANS, State)
-        self.avg_var = self._parameter("avg_var", shape, ones, NO_FANS, State)
+        self.avg_mean = self._state("avg_mean", np.zeros(shape))
+        self.avg_var = self._state("avg_var", np.ones(shape))
 
 
 class LayerNorm(Weighted):
@@ -116,6 +118,7 @@ class LayerNorm(Weighted):
     """
 
     made = ("gamma", "beta")
+    input_size = InputSize("size", -1, "inputs", "gamma", 1, 0)
     gamma: Parameter
     beta: Parameter
 
@@ -135,14 +138,13 @@ class LayerNorm(Weighted):
     def forward(self, x: Operand) -> Node:
         """Build the normalised `x`, a node of shape (..., size)."""
         node = lift(x)
-        self.size = self._learned(self.size, node, -1, "size", "inputs")
+        self._take_size(node)
         return layer_norm(node, self.gamma, self.beta, self.eps)
 
     def _make(self) -> None:
-        if self.size is None:
-            raise self._needs("size")
-        self.gamma = self._parameter("gamma", (self.size,), ones)
-        self.beta = self._parameter("beta", (self.size,), zeros)
+        shape = (self._known_size(),)
+        self.gamma = self._parameter("gamma", shape, ones)
+        self.beta = self._parameter("beta", shape, zeros)
 
 
 def _ratio(what: str, value: Any) -> float:

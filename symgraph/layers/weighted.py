@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,14 +11,44 @@ import numpy as np
 from symgraph.dims import Extent
 from symgraph.errors import DTypeError, GraphError, ShapeError
 from symgraph.layers.base import Layer
-from symgraph.layers.initial import Fans, Initialiser, Seed, constant, drawn, generator, settled
-from symgraph.leaves import Parameter
+from symgraph.layers.initial import (
+    Array,
+    Fans,
+    Initialiser,
+    Seed,
+    constant,
+    drawn,
+    generator,
+    settled,
+)
+from symgraph.leaves import Parameter, State
 from symgraph.location import user_location
 from symgraph.node import Node, describe
 from symgraph.types import FLOATS, check_dtype
 
 NO_FANS = Fans(1, 1)
 zeros, ones = constant(0.0), constant(1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class InputSize:
+    """The size of a layer's input, which may be learned after the layer was made.
+
+    Args:
+        argument: the argument, and attribute, that holds it; None there while it is not known.
+        axis: the axis of the input that it is the extent of.
+        noun: what it counts, in messages.
+        array: the parameter whose shape tells it too.
+        rank: how many axes that has.
+        position: which of them tells it.
+    """
+
+    argument: str
+    axis: int
+    noun: str
+    array: str
+    rank: int
+    position: int
 
 
 class Weighted(Layer):
@@ -35,6 +67,9 @@ class Weighted(Layer):
 
     made: ClassVar[tuple[str, ...]]
     """The attributes that `_make` fills."""
+
+    input_size: ClassVar[InputSize | None] = None
+    """The size that calls may tell; None if there is no such size."""
 
     def __init__(self, dtype: Any, seed: Seed, name: str | None) -> None:
         """Check the arguments."""
@@ -56,7 +91,7 @@ class Weighted(Layer):
             self._make()
 
     def _make(self) -> None:
-        """Set the attributes in `made`, `made[0]` last of those that other threads may ask for."""
+        """Set the attributes in `made`."""
         raise NotImplementedError
 
     def _parameter(
@@ -65,25 +100,31 @@ class Weighted(Layer):
         shape: tuple[int, ...],
         initial: Initialiser,
         fans: Fans = NO_FANS,
-        kind: type[Parameter] = Parameter,
     ) -> Parameter:
-        """Return a new parameter, or state, of this layer.
+        """Return a new parameter of this layer.
 
         Its numbers are drawn when they are first needed, unless they come from a generator that
         others draw from too.
         """
-        path = f"{self.path}/{key}" if self.path else key
         seed, dtype = self._seed, self.dtype
-        made: Parameter
         if isinstance(seed, tuple):
-            made = kind.deferred(
-                shape, dtype, lambda: drawn(initial, generator(seed), shape, dtype, fans), path
+            made = Parameter.deferred(
+                shape,
+                dtype,
+                lambda: drawn(initial, generator(seed), shape, dtype, fans),
+                self._path_of(key),
             )
         else:
-            made = kind(drawn(initial, seed, shape, dtype, fans), path)
-        if self._frozen:
-            made.trainable = False
+            made = Parameter(drawn(initial, seed, shape, dtype, fans), self._path_of(key))
+        made.trainable = not self._frozen
         return made
+
+    def _state(self, key: str, value: Array) -> State:
+        """Return a new state of this layer."""
+        return State(value.astype(self.dtype), self._path_of(key))
+
+    def _path_of(self, key: str) -> str:
+        return f"{self.path}/{key}" if self.path else key
 
     def __getattr__(self, name: str) -> Any:
         # Called only for attributes that are not there: parameters are made when first asked for.
@@ -92,37 +133,55 @@ class Weighted(Layer):
         self.prepare()
         return vars(self)[name]
 
-    def _learned(self, known: int | None, x: Node, axis: int, argument: str, noun: str) -> int:
-        """Return the extent of `x` along `axis`, or the size that is known already.
-
-        Args:
-            known: the size that the layer was made with or has learned.
-            x: what the layer is called on.
-            axis: the axis that the size is of; it counts from the end if it is negative.
-            argument: the argument that gives the size when the layer is made.
-            noun: what is counted, such as "inputs" or "channels".
+    def _take_size(self, x: Node) -> None:
+        """Learn the input size from `x`, or compare it with what is known.
 
         Raises:
             ShapeError: `x` has another extent there, or none that is known when it is needed.
         """
-        extent = self._extent(x, axis)
-        where = "the last axis" if axis == -1 else f"axis {axis}"
+        rule = self.input_size
+        assert rule is not None, "only layers with an input size ask"
+        known, extent = getattr(self, rule.argument), self._extent(x, rule.axis)
+        where = "the last axis" if rule.axis == -1 else f"axis {rule.axis}"
         if isinstance(extent, int):
             if known is None:
-                return size_checked(argument, extent)
-            if known != extent:
+                setattr(self, rule.argument, self._size_checked(extent))
+            elif known != extent:
                 raise ShapeError(
-                    f"{self!r} is for {known} {noun}, but {where} has {extent}: {describe(x)}\n"
-                    f"  at {user_location()}"
+                    f"{self!r} is for {known} {rule.noun}, but {where} has {extent}: "
+                    f"{describe(x)}\n  at {user_location()}"
                 )
         elif known is None:
             raise ShapeError(
-                f"{self!r} takes its number of {noun} from {where}, which is not a known number "
-                f"here: {describe(x)}\n  at {user_location()}\n"
-                f"  give that axis of the placeholder a number, or give the layer {argument}"
+                f"{self!r} takes its number of {rule.noun} from {where}, which is not a known "
+                f"number here: {describe(x)}\n  at {user_location()}\n"
+                f"  give that axis of the placeholder a number, or give the layer {rule.argument}"
             )
-        assert known is not None, "an unknown size was learned or refused"
-        return known
+
+    def _size_checked(self, size: int) -> int:
+        """Return an input size that is about to be learned; layers may refuse some."""
+        assert self.input_size is not None, "only layers with an input size ask"
+        return size_checked(self.input_size.argument, size)
+
+    def _learn_size(self, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+        rule = self.input_size
+        if rule is None or getattr(self, rule.argument) is not None:
+            return False
+        shape = shapes.get(rule.array, ())
+        size = self._size_told(shape, rule.position) if len(shape) == rule.rank else 0
+        if size > 0:
+            setattr(self, rule.argument, size)
+        return size > 0
+
+    def _size_told(self, shape: tuple[int, ...], position: int) -> int:
+        """Return the input size that the shape of a saved array tells."""
+        return shape[position]
+
+    def _forget_size(self) -> None:
+        assert self.input_size is not None, "what was learned is forgotten"
+        setattr(self, self.input_size.argument, None)
+        for key in self.made:
+            vars(self).pop(key, None)
 
     def _extent(self, x: Node, axis: int) -> Extent | None:
         """Return the extent of `x` along `axis`, None while the rank is open."""
@@ -137,12 +196,20 @@ class Weighted(Layer):
         extent: Extent = dims[axis]
         return extent
 
-    def _needs(self, argument: str) -> ShapeError:
-        """Return the error that says that parameters were asked for too early."""
-        return ShapeError(
-            f"{self!r} does not know its input size yet: call it on a node first, or give it "
-            f"{argument}\n  at {user_location()}"
-        )
+    def _known_size(self) -> int:
+        """Return the input size.
+
+        Raises:
+            ShapeError: it is not known yet.
+        """
+        assert self.input_size is not None, "only layers with an input size ask"
+        size: int | None = getattr(self, self.input_size.argument)
+        if size is None:
+            raise ShapeError(
+                f"{self!r} does not know its input size yet: call it on a node first, or give it "
+                f"{self.input_size.argument}\n  at {user_location()}"
+            )
+        return size
 
 
 def size_checked(what: str, value: object) -> int:

@@ -6,10 +6,10 @@ from typing import Any
 
 from symgraph.errors import GraphError
 from symgraph.layers.base import Layer
-from symgraph.layers.normalization import BatchNorm
 from symgraph.layers.conv import Conv2d
 from symgraph.layers.initial import Seed, he_normal, part_of
 from symgraph.layers.linear import Linear
+from symgraph.layers.normalization import BatchNorm
 from symgraph.layers.weighted import size_checked
 from symgraph.location import user_location
 from symgraph.models.base import Model

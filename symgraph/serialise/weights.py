@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from symgraph.errors import CheckpointError
+from symgraph.leaves import Parameter
 from symgraph.location import user_location
 from symgraph.node import Node
 from symgraph.serialise.archive import Archive, Array, Entry, PathLike, check_names
@@ -57,7 +58,7 @@ def save(savable: Any, path: PathLike, *, metadata: Mapping[str, Any] | None = N
         >>> save(model, "weights.npz")
         >>> save({"model": model, "optimizer": optimizer}, "all.safetensors")
     """
-    _format_of(path)
+    format_of(path)
     parameters = named_parameters_of(savable)
     if not parameters:
         raise CheckpointError(
@@ -133,7 +134,7 @@ def write_arrays(
         CheckpointError: a name or the path's ending is unusable.
         OSError: the file cannot be written.
     """
-    writer = _WRITERS[_format_of(path)]
+    writer = _WRITERS[format_of(path)]
     check_names(arrays)
     write_atomically(path, lambda file: writer(file, arrays, metadata))
 
@@ -145,10 +146,15 @@ def open_archive(path: PathLike) -> Archive:
         CheckpointError: it is damaged, or has another ending.
         OSError: it cannot be opened.
     """
-    return _READERS[_format_of(path)](Path(path))
+    return _READERS[format_of(path)](Path(path))
 
 
-def _format_of(path: PathLike) -> str:
+def format_of(path: PathLike) -> str:
+    """Return the ending of a path, which decides on the format.
+
+    Raises:
+        CheckpointError: it is no known one.
+    """
     if isinstance(path, str | os.PathLike):
         suffix = Path(path).suffix.lower()
         if suffix in _READERS:
@@ -186,11 +192,34 @@ class _Arrays(Archive):
 def _load_from(archive: Archive, savable: Any, strict: bool, convert: bool) -> Loaded:
     targets = named_parameters_of(savable)
     entries = archive.entries
+    values = fitting_values(archive, entries, targets, strict=strict, convert=convert)
+    assign_together(values)
+    return Loaded(missing_of(entries, targets), missing_of(targets, entries))
+
+
+def fitting_values(
+    archive: Archive,
+    entries: Mapping[str, Entry],
+    targets: Mapping[str, Parameter],
+    *,
+    strict: bool = True,
+    convert: bool = False,
+) -> dict[Parameter, Array]:
+    """Read what parameters are to be overwritten with; nothing is changed.
+
+    Args:
+        archive: where to read.
+        entries: those of its arrays that are meant.
+        targets: the parameters, by the same names.
+        strict: as for `load`.
+        convert: as for `load`.
+
+    Raises:
+        CheckpointError: the arrays do not fit, or are damaged.
+    """
     check_fit(archive.path, entries, targets, strict=strict, convert=convert)
-    values = {
+    return {
         parameter: converted(name, archive.read(name), np.dtype(parameter.type.element))
         for name, parameter in targets.items()
         if name in entries
     }
-    assign_together(values)
-    return Loaded(missing_of(entries, targets), missing_of(targets, entries))

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any
 
 from symgraph.errors import DTypeError, GraphError, ShapeError
-from symgraph.leaves import Placeholder, lift
+from symgraph.leaves import Placeholder
 from symgraph.location import user_location
 from symgraph.node import Node, describe
 from symgraph.ops.binary_losses import binary_cross_entropy, sigmoid_cross_entropy
@@ -20,6 +20,7 @@ from symgraph.ops.losses import (
     softmax_cross_entropy,
 )
 from symgraph.training.names import called
+from symgraph.training.rows import RowType
 from symgraph.types import FLOATS
 
 LossFunction = Callable[[Any, Any], Any]
@@ -142,38 +143,27 @@ def chosen_loss(given: str | LossFunction | Loss) -> Loss:
     return Loss(getattr(given, "__name__", "loss"), given, Targets.OPEN)
 
 
-def targets_placeholder(
-    name: str, loss: Loss, output: Node, given: tuple[tuple[int, ...], str] | None
-) -> Placeholder:
+def targets_placeholder(name: str, loss: Loss, output: Node, given: RowType | None) -> Placeholder:
     """Return the placeholder of the targets.
 
     Args:
         name: how it is called.
         loss: says what targets look like.
         output: what the model gives.
-        given: shape of a row and dtype of the targets that there are, for a loss that takes any.
+        given: the type of the targets that there are, for a loss that takes any.
 
     Raises:
         ShapeError: the output does not suit the loss.
     """
+    dims, dtype = output.shape, output.type.element
     if loss.targets is Targets.OPEN:
         assert given is not None, "a loss of one's own is built when there are targets"
-        shape, dtype = given
-        return Placeholder(name, (lift(output).shape[0], *shape), _row_dtype(dtype, output))
-    dims = output.shape
-    if loss.targets is Targets.LABELS:
-        if len(dims) < 2:
-            raise ShapeError(
-                f"{loss.name} takes one score for each class, so an output (rows, classes), not "
-                f"{describe(output)}\n  at {user_location()}"
-            )
-        return Placeholder(name, dims[:-1], "int64")
-    return Placeholder(name, dims, output.dtype)
-
-
-def _row_dtype(dtype: str, output: Node) -> str:
-    """Return the dtype of the placeholder for targets of any dtype."""
-    kind = {"f": output.dtype, "i": "int64", "u": "int64", "b": "bool"}
-    import numpy as np
-
-    return str(kind.get(np.dtype(dtype).kind, output.dtype))
+        return Placeholder(name, (dims[0] if dims else None, *given.shape), given.fitting(dtype))
+    if loss.targets is not Targets.LABELS:
+        return Placeholder(name, dims, dtype)
+    if len(dims) < 2:
+        raise ShapeError(
+            f"{loss.name} takes one score for each class, so an output (rows, classes), not "
+            f"{describe(output)}\n  at {user_location()}"
+        )
+    return Placeholder(name, dims[:-1], "int64")

@@ -10,10 +10,10 @@ from symgraph.errors import GraphError
 from symgraph.location import user_location
 from symgraph.node import Node
 from symgraph.ops.arithmetic import absolute, square
-from symgraph.ops.axes import argmax
 from symgraph.ops.comparison import equal, greater
 from symgraph.ops.elementwise import cast
-from symgraph.ops.reductions import mean
+from symgraph.ops.reduce import argmax
+from symgraph.ops.statistics import mean
 from symgraph.training.losses import Loss, Targets, scalar_checked
 from symgraph.training.names import called
 

@@ -4,6 +4,7 @@ import inspect
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,9 +18,9 @@ ROOT = Path(__file__).parents[2]
 class Program(NamedTuple):
     """What a program is called with, what it prints among other things, and what it draws."""
 
-    printed: list[str]
-    arguments: list[str] = []
-    drawn: list[str] = []
+    printed: Sequence[str]
+    arguments: Sequence[str] = ()
+    drawn: Sequence[str] = ()
 
 
 PROGRAMS = {
@@ -158,7 +159,7 @@ def test_every_example_is_described():
 def test_the_example_prints_what_it_should(name, load, output, capsys):
     known = set(REGISTRY)
     program, main = PROGRAMS[name], load(name).main
-    main(program.arguments) if inspect.signature(main).parameters else main()
+    main([*program.arguments]) if inspect.signature(main).parameters else main()
     printed = capsys.readouterr().out
     for line in program.printed:
         assert line in printed

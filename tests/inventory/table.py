@@ -18,7 +18,7 @@ MARKER = "inventory"
 WORST_FIRST = ("fail", "pass", "skip")
 
 
-def tests_of_rows(items: Iterable[Any], rows: Mapping[str, Row]) -> dict[str, list[str]]:
+def found_for(items: Iterable[Any], rows: Mapping[str, Row]) -> dict[str, list[str]]:
     """Return the names of the collected tests of each row, by its own list and by their markers."""
     by_file = defaultdict(list)
     for row in rows.values():
@@ -79,7 +79,7 @@ class Recorder:
     def pytest_collection_modifyitems(self, config: Any, items: list[Any]) -> None:
         """Run the tests of the rows and no others."""
         self.stale = stale_patterns((item.nodeid for item in items), self.rows)
-        found = tests_of_rows(items, self.rows)
+        found = found_for(items, self.rows)
         self.stale += [f"{n}: no such row, but a test names it" for n in found if n not in ROWS]
         self.tests = {number: found[number] for number in self.rows}
         wanted = {test for tests in self.tests.values() for test in tests}

@@ -37,6 +37,7 @@ CASES = {
 }
 
 
+@pytest.mark.inventory("G.WeightDecay", "G.ClipGrad")
 @pytest.mark.parametrize("mode", ["native", "reference"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("case", CASES)
@@ -46,10 +47,12 @@ def test_one_step_with_hooks_in_their_order(case, dtype, mode):
     np.testing.assert_allclose(_after_one_step(hooks, 0.1, dtype, mode), expected, rtol=rtol)
 
 
+@pytest.mark.inventory("G.ClipGrad")
 def test_clipping_gives_the_published_digits():
     np.testing.assert_allclose(_after_one_step([ClipGrad(1)]), [2.94000001, 3.92000002], atol=5e-9)
 
 
+@pytest.mark.inventory("G.shared", "V.aliases")
 @pytest.mark.parametrize(
     ("hook", "expected"), [(WeightDecay(0.5), -3.5), (ClipGrad(1), 0.5 + 0.5e-6 / 8)]
 )
@@ -79,6 +82,7 @@ def test_a_gradient_that_is_broadcast_may_be_changed():
     np.testing.assert_allclose(w.value, 1 - 1 / np.sqrt(6), rtol=1e-6)
 
 
+@pytest.mark.inventory("G.WeightDecay")
 @pytest.mark.parametrize("make", [SGD, Momentum, Adam])
 def test_weight_decay_is_a_penalty_in_the_loss(make):
     rng = np.random.default_rng(0)
@@ -153,6 +157,7 @@ def _two():
     return a, b, 0.5 * ((a * a).sum() + (b * b).sum())
 
 
+@pytest.mark.inventory("G.FreezeParam")
 def test_a_frozen_parameter_stays_and_the_others_move():
     a, b, loss = _two()
     optimizer = Momentum(0.1, hooks=[FreezeParam(a)])

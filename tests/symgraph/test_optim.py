@@ -29,8 +29,9 @@ AFTER_EACH_UPDATE = {
 }
 RULES = {name: make for name, (make, _) in AFTER_EACH_UPDATE.items()}
 RULES["adamw"] = lambda rate=0.1: sg.optim.AdamW(rate)
+ROWS = {"sgd": "SGD", "momentum": "Momentum", "nesterov": "Nesterov", "adagrad": "AdaGrad"}
+ROWS |= {"adadelta": "AdaDelta", "rmsprop": "RMSProp", "adam": "Adam", "adamw": "AdamW"}
 COUNTING = ("adam", "adamw")
-NAMES = ("SGD", "Momentum", "Nesterov", "AdaGrad", "AdaDelta", "RMSProp", "Adam", "AdamW")
 
 
 def _square(value=1.0, name="w"):
@@ -46,11 +47,15 @@ def _values(step, parameter, count):
     return values
 
 
+def _row(rule):
+    return pytest.mark.inventory(f"G.{ROWS[rule]}")
+
+
 # Values.
 
 
 @pytest.mark.parametrize("mode", ["native", "reference"])
-@pytest.mark.parametrize("rule", AFTER_EACH_UPDATE)
+@pytest.mark.parametrize("rule", [pytest.param(r, marks=_row(r)) for r in AFTER_EACH_UPDATE])
 def test_three_updates_of_a_square(rule, mode):
     make, expected = AFTER_EACH_UPDATE[rule]
     w, loss = _square()
@@ -59,12 +64,14 @@ def test_three_updates_of_a_square(rule, mode):
     np.testing.assert_allclose(_values(step, w, 3), expected, rtol=1e-12, atol=6e-13)
 
 
+@pytest.mark.inventory("G.RMSProp")
 def test_the_default_rate_of_rmsprop_is_that_of_keras():
     w, loss = _square()
     step = sg.compile(loss, updates=sg.optim.RMSProp().updates(loss, [w]))
     np.testing.assert_allclose(_values(step, w, 1), [0.99683772284], rtol=1e-11)
 
 
+@pytest.mark.inventory("G.AdamW")
 def test_adamw_decays_weights_apart_from_adam():
     w, loss = _square()
     optimizer = sg.optim.AdamW(0.1, weight_decay=0.5)
@@ -105,9 +112,9 @@ def test_float32_stays_float32_and_follows_float64(rule):
 
 
 def test_the_defaults_are_those_of_the_books():
-    rates = {name: getattr(sg.optim, name)().learning_rate.value.item() for name in NAMES}
+    rates = {name: getattr(sg.optim, name)().learning_rate.value.item() for name in ROWS.values()}
     expected = (0.01, 0.01, 0.01, 1e-3, 1.0, 1e-3, 1e-3, 1e-3)
-    assert rates == dict(zip(NAMES, expected, strict=True))
+    assert rates == dict(zip(ROWS.values(), expected, strict=True))
     assert sg.optim.Momentum().momentum == sg.optim.Nesterov().momentum == 0.9
     assert sg.optim.AdaGrad().eps == sg.optim.Adam().eps == 1e-8
     assert (sg.optim.AdaDelta().rho, sg.optim.AdaDelta().eps) == (0.95, 1e-6)
@@ -225,6 +232,7 @@ def _rows(function):
     ]
 
 
+@pytest.mark.inventory("G.step")
 @pytest.mark.parametrize("rule", RULES)
 def test_each_parameter_is_updated_in_place_by_one_region(rule):
     step, gradients = _mlp_step(RULES[rule]())

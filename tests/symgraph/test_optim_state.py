@@ -152,6 +152,7 @@ RULES = {
 }
 
 
+@pytest.mark.inventory("G.schedules")
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_rate_may_be_fed_at_each_call(rule, dtype):

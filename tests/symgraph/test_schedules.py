@@ -41,6 +41,7 @@ SCHEDULES = {
 }
 
 
+@pytest.mark.inventory("G.schedules")
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_closed_forms(name):
     schedule, rate = SCHEDULES[name]

@@ -163,7 +163,7 @@ ROWS = (
         "V.optimiser_state",
         "the state of optimisers has names and is saved",
         "see N.state",
-        "symgraph/test_optim.py::test_state_has_names_that_follow_the_parameters",
+        "symgraph/test_optim_state.py::test_state_has_names_that_follow_the_parameters",
     ),
     row(
         "V.gradients",

@@ -3,8 +3,6 @@
 from tests.inventory.row import row
 
 NUMBERS = "test_inventory_numbers.py"
-OPS = "test_inventory_ops.py"
-MODELS = "symgraph/test_models.py"
 
 ROWS = (
     row("D1", "x^2 + y^2 at (1, 1)", "2, slopes 2, 2, Hessian 2 I", f"{NUMBERS}::test_row[D1]"),
@@ -86,49 +84,41 @@ ROWS = (
         "D.step42",
         "linear regression, rate .1, 100 updates",
         "first loss 42.296340129442335; W 2.118073690511974, b 5.466089050922982, to 1e-10",
-        f"{OPS}::test_step42_linear_regression",
     ),
     row(
         "D.step43",
         "a network by hand, rate .2",
         "losses at 0, 1000, ... 9000: .8473695850, .2514286285, ... .0772213240",
-        f"{OPS}::test_step43_a_network_by_hand",
     ),
     row(
         "D.step44",
         "the same with layers",
         ".8165178479901, .2499028013421, ... .0788816801079 to 1e-6, then .07666, .07635, .07617",
-        f"{MODELS}::test_the_sine_curve_of_the_books",
     ),
     row(
         "D.step45",
         "the same with a model",
         "as step 44",
-        f"{MODELS}::test_the_sine_curve_of_the_books",
     ),
     row(
         "D.step46",
         "the same with MLP and SGD",
         "as step 44",
-        f"{MODELS}::test_the_sine_curve_of_the_books",
     ),
     row(
         "D.step47",
         "logits, softmax and loss of a small network",
         "logits -.61505777, -.42790161, .31733287; loss 1.4967442462341742, to 1e-6",
-        f"{MODELS}::test_the_logits_and_loss_of_a_small_mlp",
     ),
     row(
         "D.step48",
         "the spiral, 300 epochs",
         "epochs 1, 2, 3, 10, 50, 100, 200, 300: 1.126942 ... .129589; accuracy .97333, .94333",
-        f"{MODELS}::test_the_spiral_of_the_books",
     ),
     row(
         "D.step49",
         "the same with a data set",
         "as step 48",
-        f"{MODELS}::test_the_spiral_of_the_books",
     ),
     row(
         "D.step50",

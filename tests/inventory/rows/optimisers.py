@@ -3,15 +3,14 @@
 from tests.inventory.row import row
 
 OPTIM = "symgraph/test_optim.py"
-OPS = "test_inventory_ops.py"
+OPTIM_STATE = "symgraph/test_optim_state.py"
 
 ROWS = (
-    row("G.SGD", "SGD(.01), at .1", ".8, .64, .512", f"{OPS}::test_g_three_updates[sgd]"),
+    row("G.SGD", "SGD(.01), at .1", ".8, .64, .512"),
     row(
         "G.Momentum",
         "momentum (.01, .9), at .1",
         ".8, .46, .062",
-        f"{OPS}::test_g_three_updates[momentum]",
     ),
     row("G.AdaGrad", "AdaGrad(.001, 1e-8), at .1", ".9000000005, .833103527566, .780456182219"),
     row(
@@ -23,7 +22,6 @@ ROWS = (
         "G.Adam",
         "Adam(.001, .9, .999, 1e-8), at .1",
         ".900000015811, .800412255099, .701586308562",
-        f"{OPS}::test_g_three_updates[adam]",
     ),
     row(
         "G.AdamW",
@@ -61,7 +59,7 @@ ROWS = (
         "loss, gradients, hooks and updates are one compiled step; state is graph state",
         "compile_count 1, native and reference agree",
         f"{OPTIM}::test_native_and_reference_train_alike",
-        f"{OPTIM}::test_state_has_names_that_follow_the_parameters",
+        f"{OPTIM_STATE}::test_state_has_names_that_follow_the_parameters",
     ),
     row(
         "G.schedules",

@@ -68,7 +68,7 @@ METHODS: dict[str, Methods] = {
 }
 
 
-def tests_of(module: str) -> tuple[str, ...]:
+def counterparts(module: str) -> tuple[str, ...]:
     """Return the counterparts of the methods of one module."""
     return tuple(
         f"ported/test_{module}.py::{name}::{method}"
@@ -78,7 +78,7 @@ def tests_of(module: str) -> tuple[str, ...]:
 
 
 def _row(module: str) -> Row:
-    tests = tests_of(module)
+    tests = counterparts(module)
     return row(f"T.{module}", f"DeZero's tests of {module}", f"{len(tests)} methods", *tests)
 
 

@@ -59,7 +59,7 @@ ROWS = (
     row(
         "L.no_grad",
         "without gradients no intermediate is kept",
-        "10 tanh of 8 MB: nothing beside the output",
+        "10 tanh of 8 MB: at most 8 MB beside the output (DeZero 80 MB with its graph)",
     ),
     row(
         "M.import",
