@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from symgraph.compiler.library_call import Rule, dense, emit_call
+from symgraph.compiler.lower_convolution import CONVOLUTION
 from symgraph.compiler.lower_pooling import POOLING
 from symgraph.compiler.lower_region import lower_region
 from symgraph.compiler.materialise import COPY
@@ -191,5 +192,6 @@ LIBRARY: dict[str, Rule] = {
     "argmax": lower_arg_reduce,
     "argmin": lower_arg_reduce,
     "assemble": lower_assemble,
+    **CONVOLUTION,
     **POOLING,
 }

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from symgraph.compiler.library_call import Rule, dense, emit_call
 from symgraph.dims import Extent, product
 from symgraph.node import Node
+from symgraph.ops.windows import conv_outsize
+from symgraph.runtime.kernels.patches import col2im_source, im2col_source
 from symgraph.runtime.kernels.pooling import (
     Window,
     max_pool_scatter_source,
@@ -77,10 +79,52 @@ def lower_window_spread(lowering: Lowering, node: Node) -> None:
     _emit_planes(lowering, node, window_spread_source(node.type.element, window), dims, windows)
 
 
+def _emit_patches(
+    lowering: Lowering, node: Node, source: KernelSource, images: Shape, tasks: Extent
+) -> None:
+    """Emit a kernel that copies windows of images."""
+    attrs = node.attrs
+    kernel, stride, pad, dilation = (
+        attrs[name] for name in ("kernel", "stride", "pad", "dilation")
+    )
+    windows = (
+        conv_outsize(extent, kernel[i], stride[i], pad[i], dilation[i])
+        for i, extent in enumerate(images[2:])
+    )
+    lowering.place(node)
+    arguments = [dense(lowering, node.inputs[0]), lowering.pointer(node)]
+    extents = (*images[1:], *windows, *kernel, *stride, *pad, *dilation)
+    arguments += [lowering.number(extent) for extent in extents]
+    work = product(node.type.dims) + product(node.inputs[0].type.dims)
+    emit_call(lowering, node, source, arguments, tasks, work * 4)
+
+
+def lower_im2col(lowering: Lowering, node: Node) -> None:
+    """Emit every window of images, side by side."""
+    images, attrs = node.inputs[0].type.dims, node.attrs
+    to_matrix = attrs["to_matrix"]
+    step = attrs["dilation" if to_matrix else "stride"][1]
+    source = im2col_source(node.type.element, to_matrix, step)
+    rows = conv_outsize(
+        images[2], attrs["kernel"][0], attrs["stride"][0], attrs["pad"][0], attrs["dilation"][0]
+    )
+    _emit_patches(lowering, node, source, images, images[0] * (rows if to_matrix else images[1]))
+
+
+def lower_col2im(lowering: Lowering, node: Node) -> None:
+    """Emit the sum of windows where they lie in images."""
+    images, attrs = node.type.dims, node.attrs
+    step = attrs["dilation" if attrs["to_matrix"] else "stride"][1]
+    source = col2im_source(node.type.element, attrs["to_matrix"], step)
+    _emit_patches(lowering, node, source, images, product(images[:2]))
+
+
 POOLING: dict[str, Rule] = {
     "max_pool2d": lower_max_pool,
     "max_pool2d_select": lower_max_pool_select,
     "max_pool2d_scatter": lower_max_pool_scatter,
     "window_mean2d": lower_window_mean,
     "window_spread2d": lower_window_spread,
+    "im2col": lower_im2col,
+    "col2im": lower_col2im,
 }

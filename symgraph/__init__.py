@@ -42,11 +42,18 @@ if TYPE_CHECKING:
     from symgraph import data as data
     from symgraph import layers as layers
     from symgraph import models as models
+    from symgraph import training as training
     from symgraph.checking import gradient_check as gradient_check
     from symgraph.checking import numerical_gradient as numerical_gradient
     from symgraph.pictures.graphviz import to_dot as to_dot
     from symgraph.pictures.graphviz import to_networkx as to_networkx
     from symgraph.pictures.html import to_html as to_html
+    from symgraph.serialise.checkpoint import load_checkpoint as load_checkpoint
+    from symgraph.serialise.checkpoint import save_checkpoint as save_checkpoint
+    from symgraph.serialise.weights import load as load
+    from symgraph.serialise.weights import load_arrays as load_arrays
+    from symgraph.serialise.weights import save as save
+    from symgraph.training.trainer import Trainer as Trainer
 
 __version__ = "0.1.0"
 
@@ -60,6 +67,13 @@ _LATER = {
     "to_dot": "symgraph.pictures.graphviz",
     "to_networkx": "symgraph.pictures.graphviz",
     "to_html": "symgraph.pictures.html",
+    "training": "symgraph.training",
+    "Trainer": "symgraph.training",
+    "load": "symgraph.serialise",
+    "load_arrays": "symgraph.serialise",
+    "load_checkpoint": "symgraph.serialise",
+    "save": "symgraph.serialise",
+    "save_checkpoint": "symgraph.serialise",
 }
 
 # What `from symgraph import *` gives: all but the names that would hide Python's own.

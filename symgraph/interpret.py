@@ -266,7 +266,8 @@ class _Run:
         if attrs["condition"] is not None:
             return None, rows
         if given.count:
-            return min(int(given.count[0]), rows or 0), rows
+            counted = int(given.count[0])
+            return (counted if rows is None else min(counted, rows)), rows
         return rows, rows
 
     def _goes_on(self, condition: Graph | None, carry: list[Array], given: Parts[Array]) -> bool:

@@ -143,7 +143,10 @@ class Operators(ArrayMethods):
         self._refuse("an array", "compile the node and call the result")
 
     def __bool__(self) -> bool:
-        self._refuse("a truth value", "use cond(pred, then_fn, else_fn), or where for arrays")
+        self._refuse(
+            "a truth value",
+            "use cond(pred, then_fn, else_fn), or where for arrays; while_loop or scan for loops",
+        )
 
     def __int__(self) -> int:
         self._refuse("an int", "compile the node and call the result")

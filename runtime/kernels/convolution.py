@@ -9,12 +9,26 @@ from __future__ import annotations
 from typing import Any
 
 from symgraph.runtime.jit import KernelSource
-from symgraph.runtime.kernels.convolution_shape import ITEM_BYTES, ConvolutionArgument
+from symgraph.runtime.kernels.convolution_shape import (
+    ITEM_BYTES,
+    PATCH_ROWS,
+    SUM_BLOCK,
+    ConvolutionArgument,
+    weight_parts,
+)
 from symgraph.runtime.kernels.gemm_shape import TileShape, tile_shape
 
-__all__ = ["ConvolutionArgument", "convolution_source"]
+__all__ = [
+    "PATCH_ROWS",
+    "SUM_BLOCK",
+    "ConvolutionArgument",
+    "convolution_source",
+    "convolution_weight_source",
+    "sum_of_parts_source",
+    "weight_parts",
+]
 
-VERSION = 1  # raised whenever the emitted code changes, so that cached kernels are not reused
+VERSION = 3  # raised whenever the emitted code changes, so that cached kernels are not reused
 
 
 def convolution_source(dtype: str, *, shape: TileShape | None = None) -> KernelSource:
@@ -54,6 +68,73 @@ def convolution_source(dtype: str, *, shape: TileShape | None = None) -> KernelS
     )
     key_text = f"convolution {VERSION} {dtype} ({tile.describe()})"
     return KernelSource(key_text=key_text, build=build, listing=listing)
+
+
+def convolution_weight_source(dtype: str, *, shape: TileShape | None = None) -> KernelSource:
+    """Describe the kernel of a convolution's gradient in its weight.
+
+    The positions of all windows are cut into blocks of a fixed size, and these into the parts that
+    the variant of the arguments says; the result of each part lies behind that of the one before.
+    The order of additions depends on nothing else. Tasks are ordered by part, then group, then
+    block of `PATCH_ROWS` channels and taps.
+
+    Args:
+        dtype: "float32", "float64", "int32" or "int64".
+        shape: Register tile; this machine's if None.
+
+    Returns:
+        The kernel's source.
+
+    Raises:
+        ValueError: If the dtype is not one of those.
+    """
+    tile = _tile(dtype, shape)
+
+    def build(builder: Any, args: Any, lo: Any, hi: Any) -> None:
+        from symgraph.runtime.kernels.convolution_weight import emit_weight_gradient
+
+        emit_weight_gradient(builder, tile, dtype, args, lo, hi)
+
+    listing = "\n".join(
+        [
+            f"# gradient of a convolution's weight, {dtype}, {tile.describe()}",
+            "for part, o, c, tap in tasks[lo:hi]:",
+            "    total = 0",
+            "    for n, p in blocks of positions of the part:",
+            "        total += sum(gradient[n, o, p] * input[n, c, window p at tap])",
+            "    weight[part, o, c, tap] = total",
+        ]
+    )
+    key_text = f"convolution_weight {VERSION} {dtype} ({tile.describe()})"
+    return KernelSource(key_text=key_text, build=build, listing=listing)
+
+
+def sum_of_parts_source(dtype: str) -> KernelSource:
+    """Describe the kernel of out[i] = parts[0, i] + parts[1, i] + ..., added in this order.
+
+    Arguments: 0 parts, 1 out (pointers), 2 how many parts, 3 elements of each (int64). A task is a
+    block of `SUM_BLOCK` elements.
+
+    Args:
+        dtype: "float32", "float64", "int32" or "int64".
+
+    Returns:
+        The kernel's source.
+    """
+
+    def build(builder: Any, args: Any, lo: Any, hi: Any) -> None:
+        from symgraph.runtime.kernels.convolution_weight import emit_sum_of_parts
+
+        emit_sum_of_parts(builder, dtype, args, lo, hi)
+
+    listing = "\n".join(
+        [
+            f"# sum of the parts of a weight's gradient, {dtype}",
+            "for i in blocks[lo:hi]:",
+            "    out[i] = parts[0, i] + parts[1, i] + ...",
+        ]
+    )
+    return KernelSource(f"sum_of_parts {VERSION} {SUM_BLOCK} {dtype}", build, listing)
 
 
 def _tile(dtype: str, shape: TileShape | None) -> TileShape:

@@ -162,10 +162,25 @@ class Problem(NamedTuple):
 
 
 def emit_problem(
-    builder: ir.IRBuilder, arguments: Arguments, batch: ir.Value, item: ir.Value
+    builder: ir.IRBuilder,
+    arguments: Arguments,
+    batch: ir.Value,
+    item: ir.Value,
+    *,
+    forward: bool = False,
 ) -> Problem:
-    """Emit the description of one group and pair of residues, `batch` being their number."""
+    """Emit the description of one group and pair of residues.
+
+    Args:
+        builder: Where to emit.
+        arguments: The argument block.
+        batch: The number of the pair of residues times that of groups, plus the group.
+        item: Size of one element.
+        forward: Whether the direction is that of the convolution, whatever the variant.
+    """
     transposed = builder.icmp_signed("!=", arguments.variant, ZERO)
+    if forward:
+        transposed = ir.Constant(emit.INT1, 0)
     group = builder.urem(batch, arguments.groups)
     residue = builder.udiv(batch, arguments.groups)
     row_residue = builder.udiv(residue, arguments.stride_width)

@@ -26,7 +26,7 @@ from symgraph.runtime.kernels.convolution_geometry import (
     write_words,
 )
 from symgraph.runtime.kernels.convolution_patches import PatchArguments, define_pack_patches
-from symgraph.runtime.kernels.convolution_tiles import TileArguments, define_copy_tile
+from symgraph.runtime.kernels.convolution_tiles import TileArguments, define_copy_tile, find_run
 from symgraph.runtime.kernels.convolution_weights import define_pack_weights
 from symgraph.runtime.kernels.gemm_block import (
     BLOCK_PANELS,
@@ -210,14 +210,9 @@ class _Blocks:
         """Emit one panel, in place where its columns follow each other, else through the stage."""
         builder, problem, span = self.builder, block.problem, block.span
         placement = problem.placement
-        within = builder.urem(column, placement.length)
+        address, ahead = find_run(builder, placement, column)
         dense = builder.icmp_signed("==", placement.element, self.item)
-        fits = builder.icmp_signed("<=", builder.add(within, columns), placement.length)
-        in_place = builder.and_(dense, fits)
-        number = builder.udiv(column, placement.length)
-        # A dense image is one run, so the number of the run is that of the image.
-        address = builder.add(placement.start, builder.mul(number, placement.image))
-        address = builder.add(address, builder.mul(within, self.item))
+        in_place = builder.and_(dense, builder.icmp_signed("<=", columns, ahead))
         address = builder.add(address, builder.mul(span.row_begin, placement.row))
         direct = builder.inttoptr(address, emit.BYTE_POINTER)
         staged_row = emit.int64(vectors * self.shape.vector_bytes)

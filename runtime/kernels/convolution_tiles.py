@@ -51,7 +51,8 @@ def define_copy_tile(module: ir.Module, dtype: str, *, to_images: bool) -> ir.Fu
     dense, single = elements(builder, dtype), elements(builder, dtype, lanes=1)
     is_dense = builder.icmp_signed("==", placement.element, emit.int64(dense.size))
     with emit.advancing_loop(builder, ZERO, args.columns) as (done, advance):
-        address, run = _find_run(builder, args, placement, done)
+        address, ahead = find_run(builder, placement, builder.add(args.column, done))
+        run = emit.minimum(builder, ahead, builder.sub(args.columns, done))
         shift = builder.mul(done, emit.int64(dense.size))
         with emit.counted_loop(builder, ZERO, args.rows, ONE) as row:
             distance = builder.mul(builder.add(args.row, row), placement.row)
@@ -69,11 +70,10 @@ def define_copy_tile(module: ir.Module, dtype: str, *, to_images: bool) -> ir.Fu
     return function
 
 
-def _find_run(
-    builder: ir.IRBuilder, args: TileArguments, placement: Placement, done: ir.Value
+def find_run(
+    builder: ir.IRBuilder, placement: Placement, column: ir.Value
 ) -> tuple[ir.Value, ir.Value]:
-    """Return where column `done` of the tile lies in the first plane, and how many follow it."""
-    column = builder.add(args.column, done)
+    """Return where a column lies in the first plane, and how many its run has from there on."""
     line = builder.udiv(column, placement.length)
     within = builder.urem(column, placement.length)
     number = builder.udiv(line, placement.runs)
@@ -81,8 +81,7 @@ def _find_run(
     address = builder.add(placement.start, builder.mul(number, placement.image))
     address = builder.add(address, builder.mul(row, placement.run))
     address = builder.add(address, builder.mul(within, placement.element))
-    ahead = builder.sub(placement.length, within)
-    return address, emit.minimum(builder, ahead, builder.sub(args.columns, done))
+    return address, builder.sub(placement.length, within)
 
 
 class _Copy(NamedTuple):

@@ -265,4 +265,6 @@ def reserve_bytes(builder: ir.IRBuilder, length: int) -> ir.Value:
     """Allocate a buffer on the stack, aligned to a cache line."""
     slot = builder.alloca(ir.ArrayType(emit.BYTE, length))
     slot.align = 64
-    return builder.bitcast(slot, emit.BYTE_POINTER)
+    # llvmlite types it by its elements, and would let nothing but bytes be stored.
+    slot.type = emit.BYTE_POINTER
+    return slot

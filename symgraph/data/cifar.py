@@ -213,9 +213,16 @@ def _archived(path: Path, names: list[str]) -> dict[str, bytes]:
                     raise DataError(f"{name} of {path} is too large: {member.size} bytes")
                 file: Any = archive.extractfile(member)
                 found[name] = file.read()
+            _read_to_the_end(archive)
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{path} is no archive, or is damaged: {error}") from None
     return found
+
+
+def _read_to_the_end(archive: Any) -> None:
+    """Read what follows the last file, for only at the very end is gzip's checksum compared."""
+    while archive.fileobj.read(1 << 20):
+        pass
 
 
 def _is_zipped(path: Path) -> bool:

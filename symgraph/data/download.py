@@ -200,4 +200,4 @@ def _reporting(url: str, path: Path) -> Iterator[None]:
         return
     raise DownloadError(
         f"{url} could not be fetched: {reason}. Without a network, put the file at {path}"
-    )
+    ) from None

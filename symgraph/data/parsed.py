@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ import numpy as np
 
 from symgraph.data.arrays import Array
 from symgraph.data.download import cache_dir, is_url
-from symgraph.serialise.atomic import write_atomically
+from symgraph.errors import CheckpointError
+from symgraph.serialise.weights import load_arrays, write_arrays
 
 # To be raised when what is kept changes its meaning.
 FORMAT = 1
@@ -29,11 +29,14 @@ def load_cache_npz(source: str | Path, train: bool = False) -> tuple[Array, Arra
         Data and labels; None where there are none, or the file that keeps them is damaged.
     """
     try:
-        with np.load(_path(source, train), allow_pickle=False) as kept:
-            return kept["data"], kept["label"]
+        kept = load_arrays(_path(source, train))
     # A damaged file is as good as none: it is written anew.
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, CheckpointError):
         return None
+    if kept.keys() != {"data", "label"}:
+        return None
+    # As much the caller's own as when they were parsed.
+    return np.array(kept["data"]), np.array(kept["label"])
 
 
 def save_cache_npz(data: Any, label: Any, source: str | Path, train: bool = False) -> Path:
@@ -49,6 +52,7 @@ def save_cache_npz(data: Any, label: Any, source: str | Path, train: bool = Fals
         The path of the file that keeps them; it appears once it is complete.
 
     Raises:
+        CheckpointError: they are no arrays of numbers.
         OSError: it cannot be written.
 
     Example:
@@ -58,13 +62,8 @@ def save_cache_npz(data: Any, label: Any, source: str | Path, train: bool = Fals
     path = _path(source, train)
     path.parent.mkdir(parents=True, exist_ok=True)
 
-    def write(target: Path) -> None:
-        # An open file, for to a path NumPy would append a suffix.
-        with target.open("wb") as file:
-            # Not compressed: pictures shrink little, and reading is what happens often.
-            np.savez(file, data=data, label=label)
-
-    write_atomically(path, write)
+    # Not compressed: pictures shrink little, and reading is what happens often.
+    write_arrays(path, {"data": np.asarray(data), "label": np.asarray(label)}, None)
     return path
 
 

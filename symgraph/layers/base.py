@@ -138,24 +138,20 @@ class Layer(ABC):
             >>> [parameter.shape for parameter in model.parameters()]
             [(4, 10), (10,), (10, 3), (3,)]
         """
-        learned = []
+        undone = []
         for path, layer in self._inside(f"{self.name}/" if self.name else "", {self}):
-            own = {key.removeprefix(path): shape for key, shape in shapes.items()}
-            if layer._learn_size(own):
-                learned.append(layer)
+            own = {k.removeprefix(path): shapes[k] for k in shapes if k.startswith(path)}
+            undone.append(layer._learn_size(own))
 
         def forget() -> None:
-            for layer in learned:
-                layer._forget_size()
+            for undo in undone:
+                undo()
 
         return forget
 
-    def _learn_size(self, shapes: Mapping[str, tuple[int, ...]]) -> bool:
-        """Take this layer's input size from the shapes of its own arrays; tell whether it did."""
-        return False
-
-    def _forget_size(self) -> None:
-        """Forget what `_learn_size` took."""
+    def _learn_size(self, shapes: Mapping[str, tuple[int, ...]]) -> Callable[[], None]:
+        """Take this layer's input size from the shapes of its own arrays; return the way back."""
+        return lambda: None
 
     def _inside(self, prefix: str, seen: set[Any]) -> Iterator[tuple[str, Layer]]:
         """Yield this layer and all within it, each once, and what their paths begin with."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -163,23 +163,22 @@ class Weighted(Layer):
         assert self.input_size is not None, "only layers with an input size ask"
         return size_checked(self.input_size.argument, size)
 
-    def _learn_size(self, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    def _learn_size(self, shapes: Mapping[str, tuple[int, ...]]) -> Callable[[], None]:
         rule = self.input_size
-        if rule is None or getattr(self, rule.argument) is not None:
-            return False
-        shape = shapes.get(rule.array, ())
-        size = self._size_told(shape, rule.position) if len(shape) == rule.rank else 0
-        if size > 0:
-            setattr(self, rule.argument, size)
-        return size > 0
+        if rule is not None and getattr(self, rule.argument) is None:
+            shape = shapes.get(rule.array, ())
+            size = self._size_told(shape, rule.position) if len(shape) == rule.rank else 0
+            if size > 0:
+                setattr(self, rule.argument, size)
+                return lambda: self._forget_size(rule)
+        return super()._learn_size(shapes)
 
     def _size_told(self, shape: tuple[int, ...], position: int) -> int:
         """Return the input size that the shape of a saved array tells."""
         return shape[position]
 
-    def _forget_size(self) -> None:
-        assert self.input_size is not None, "what was learned is forgotten"
-        setattr(self, self.input_size.argument, None)
+    def _forget_size(self, rule: InputSize) -> None:
+        setattr(self, rule.argument, None)
         for key in self.made:
             vars(self).pop(key, None)
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 from symgraph.errors import GraphError
 from symgraph.layers.base import Layer
 from symgraph.location import user_location
+from symgraph.models.trainable import Trainable
 from symgraph.structure import flatten
 
 if TYPE_CHECKING:
     import pydot
 
 
-class Model(Layer):
-    """A layer that is used by itself; see `Layer`."""
+class Model(Trainable, Layer):
+    """A layer that is used by itself; see `Layer`, and `Trainable` for how it is trained."""
 
     _latest: Any = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from symgraph.errors import GraphError
@@ -21,7 +21,7 @@ class Sequential(Model):
     keeps the names of its parameters when an activation is put in or taken out.
 
     Args:
-        steps: layers, and functions from node to node such as `sg.relu`.
+        steps: layers, and functions from node to node such as `sg.relu`, or one list of them.
         name: begins the names of the parameters.
 
     Raises:
@@ -35,24 +35,31 @@ class Sequential(Model):
         ['l0/W', 'l0/b', 'l1/W', 'l1/b']
     """
 
-    def __init__(self, *steps: Step, name: str | None = None) -> None:
+    def __init__(self, *steps: Step | Sequence[Step], name: str | None = None) -> None:
         """Name the layers."""
-        if not steps:
-            raise GraphError(f"a Sequential needs at least one step\n  at {user_location()}")
+        only = steps[0] if len(steps) == 1 else steps
+        checked = _checked(only if isinstance(only, list | tuple) else steps)
         self.name = name
         layers: list[Layer] = []
-        for step in steps:
-            if not callable(step) or isinstance(step, type | Node):
-                raise GraphError(
-                    f"a step is a layer or a function, not {step!r}\n  at {user_location()}"
-                )
+        for step in checked:
             if isinstance(step, Layer) and not any(step is layer for layer in layers):
                 setattr(self, f"l{len(layers)}", step)
                 layers.append(step)
-        self.steps = steps
+        self.steps = checked
 
     def forward(self, x: Operand) -> Any:
         """Build the last step's output from the first one's input."""
         for step in self.steps:
             x = step(x)
         return x
+
+
+def _checked(steps: Sequence[Any]) -> tuple[Step, ...]:
+    if not steps:
+        raise GraphError(f"a Sequential needs at least one step\n  at {user_location()}")
+    for step in steps:
+        if not callable(step) or isinstance(step, type | Node):
+            raise GraphError(
+                f"a step is a layer or a function, not {step!r}\n  at {user_location()}"
+            )
+    return tuple(steps)

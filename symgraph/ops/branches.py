@@ -159,7 +159,7 @@ def _inner(outputs: Sequence[Node], stops: set[Node]) -> list[Node]:
 
 
 def _converted(node: Node, declared: TensorType) -> Node:
-    if declared is UNKNOWN or node.type.dtype == declared.dtype:
+    if declared is UNKNOWN or node.type.dtype in (declared.dtype, None):
         return node
     if declared.weak:
         # A cast would make it strong.

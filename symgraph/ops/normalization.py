@@ -24,6 +24,7 @@ from symgraph.ops.batch_statistics import (
     running_moments,
 )
 from symgraph.ops.composite import as_float, composite, numpy_floats
+from symgraph.ops.elementwise import cast
 from symgraph.ops.reduce import sum as sum_along
 from symgraph.ops.statistics import mean as mean_along
 from symgraph.ops.statistics import var as variance_along
@@ -34,31 +35,44 @@ def _expand_normalized(
 ) -> Node:
     x = as_float(x)
     batch_axes(x.type.rank)
-    offset, centre = per_channel(beta, x, "beta"), per_channel(mean, x, "the mean")
-    inverse = per_channel(rsqrt(variance + eps), x, "the variance")
-    return (x - centre) * (per_channel(gamma, x, "gamma") * inverse) + offset
+    for value, what in ((gamma, "gamma"), (variance, "the variance")):
+        per_channel(value, x, what)
+    scale = per_channel(gamma * rsqrt(variance + eps), x, "the scale")
+    return (x - per_channel(mean, x, "the mean")) * scale + per_channel(beta, x, "beta")
 
 
 def _normalized(
     x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, eps: float
 ) -> Array:
     x = numpy_floats(x)
-    inverse = np.reciprocal(np.sqrt(variance + eps))
-    scale = numpy_per_channel(gamma, x) * numpy_per_channel(inverse, x)
+    scale = numpy_per_channel(gamma * np.reciprocal(np.sqrt(variance + eps)), x)
     return np.asarray((x - numpy_per_channel(mean, x)) * scale + numpy_per_channel(beta, x))
 
 
 def _normalized_gradient(
     g: Node, y: Node, x: Node, gamma: Node, beta: Node, mean: Node, variance: Node, eps: float
 ) -> tuple[Node, ...]:
-    axes = batch_axes(x.type.rank)
     inverse = rsqrt(variance + eps)
     scale = gamma * inverse
-    standard = (x - per_channel(mean, x, "the mean")) * per_channel(inverse, x, "the variance")
     # Two sums over the batch give all four gradients of what each channel has one of.
-    by_beta, by_gamma = sum_along(g, axes), sum_along(g * standard, axes)
+    by_beta, by_offset = _sums(g, x, mean)
+    by_gamma = by_offset * inverse
     by_variance = by_gamma * scale * inverse * -0.5
     return g * per_channel(scale, x, "gamma"), by_gamma, by_beta, -by_beta * scale, by_variance
+
+
+def _sums(g: Node, x: Node, mean: Node) -> tuple[Node, Node]:
+    """Return for each channel the sums of `g` and of `g * (x - mean)`."""
+    axes = batch_axes(x.type.rank)
+    if x.type.element != "float32" or g.type.element != "float32":
+        centred = x - per_channel(mean, x, "the mean")
+        return sum_along(g, axes), sum_along(g * centred, axes)
+    # Neither sum waits for the mean, so one walk over the batch finds both. float64 holds products
+    # of float32 exactly, so what cancels is far below what the elements themselves are known to.
+    wide = cast(g, "float64")
+    total = sum_along(wide, axes)
+    product = sum_along(wide * cast(x, "float64"), axes) - cast(mean, "float64") * total
+    return cast(total, "float32"), cast(product, "float32")
 
 
 def _batch(*shape: int) -> Sample:

@@ -84,8 +84,8 @@ def load_checkpoint(
             )
         if calls.keys() != functions.keys() or not all(map(_is_count, calls.values())):
             raise CheckpointError(
-                f"{path} has the positions of the functions {sorted(calls)}, but {sorted(functions)}"
-                f" were given; nothing was loaded\n  at {user_location()}"
+                f"{path} has the positions of the functions {sorted(calls)}, but "
+                f"{sorted(functions)} were given; nothing was loaded\n  at {user_location()}"
             )
         values = fitting_values(archive, archive.entries, named_parameters_of(savable))
     assign_together(values)

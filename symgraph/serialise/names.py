@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import chain, repeat
 from operator import setitem
 from typing import Any
@@ -63,6 +64,41 @@ def _parts(savable: Any, path: str) -> Mapping[str, Any]:
         "what is saved is a layer, a model, an optimiser, or a dict of them or of parameters, not "
         f"{savable!r}{place}{hint}\n  at {user_location()}"
     )
+
+
+@contextmanager
+def sizes_learned(savable: Any, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[None]:
+    """Tell layers that do not know their input sizes yet what the shapes of arrays say.
+
+    Args:
+        savable: as for `named_parameters_of`.
+        shapes: those of the arrays in a file, by name.
+
+    Raises:
+        Exception: what the block raises; then all that was learned is forgotten.
+    """
+    undone: list[Callable[[], None]] = []
+    try:
+        _learn(savable, "", shapes, undone)
+        yield
+    except BaseException:
+        for undo in undone:
+            undo()
+        raise
+
+
+def _learn(
+    savable: Any,
+    path: str,
+    shapes: Mapping[str, tuple[int, ...]],
+    undone: list[Callable[[], None]],
+) -> None:
+    if isinstance(savable, Mapping):
+        for name, part in savable.items():
+            _learn(part, f"{path}{name}/", shapes, undone)
+    elif hasattr(savable, "learn_sizes"):
+        own = {k.removeprefix(path): shapes[k] for k in shapes if k.startswith(path)}
+        undone.append(savable.learn_sizes(own))
 
 
 def values_of(parameters: Mapping[str, Parameter]) -> dict[str, Array]:

@@ -16,7 +16,12 @@ from symgraph.node import Node
 from symgraph.serialise.archive import Archive, Array, Entry, PathLike, check_names
 from symgraph.serialise.atomic import write_atomically
 from symgraph.serialise.checks import check_fit, converted, missing_of
-from symgraph.serialise.names import assign_together, named_parameters_of, values_of
+from symgraph.serialise.names import (
+    assign_together,
+    named_parameters_of,
+    sizes_learned,
+    values_of,
+)
 from symgraph.serialise.npz import NpzArchive, write_npz
 from symgraph.serialise.tensors import SafetensorsArchive, write_safetensors
 
@@ -190,9 +195,10 @@ class _Arrays(Archive):
 
 
 def _load_from(archive: Archive, savable: Any, strict: bool, convert: bool) -> Loaded:
-    targets = named_parameters_of(savable)
     entries = archive.entries
-    values = fitting_values(archive, entries, targets, strict=strict, convert=convert)
+    with sizes_learned(savable, {name: entry.shape for name, entry in entries.items()}):
+        targets = named_parameters_of(savable)
+        values = fitting_values(archive, entries, targets, strict=strict, convert=convert)
     assign_together(values)
     return Loaded(missing_of(entries, targets), missing_of(targets, entries))
 

@@ -15,11 +15,12 @@ from symgraph.errors import GraphError
 from symgraph.leaves import State
 from symgraph.location import user_location
 from symgraph.node import describe
+from symgraph.serialise.archive import PathLike
 from symgraph.serialise.atomic import write_atomically
 from symgraph.serialise.names import assign_together, named_parameters_of, values_of
-from symgraph.serialise.archive import PathLike
 from symgraph.serialise.weights import format_of, save
-from symgraph.training.monitor import Monitor, positive_int
+from symgraph.training.checks import positive_int
+from symgraph.training.monitor import Monitor
 
 if TYPE_CHECKING:
     from symgraph.training.trainer import Trainer
@@ -94,7 +95,8 @@ class EarlyStopping(Callback):
         GraphError: an argument is out of range; or in `fit`, there is no such column.
 
     Example:
-        >>> model.fit(x, y, epochs=100, validation_data=held_out, callbacks=[EarlyStopping(patience=3)])
+        >>> stopping = EarlyStopping("val_accuracy", patience=3, restore_best=True)
+        >>> model.fit(x, y, epochs=100, validation_data=held_out, callbacks=[stopping])
     """
 
     def __init__(
@@ -237,7 +239,12 @@ class CSVLogger(Callback):
         writer.writeheader()
         for number, row in enumerate(trainer.history):
             writer.writerow({"epoch": number + 1, **row})
-        write_atomically(self.path, lambda file: file.write_bytes(text.getvalue().encode()))
+        data = text.getvalue().encode()
+
+        def fill(file: Path) -> None:
+            file.write_bytes(data)
+
+        write_atomically(self.path, fill)
 
 
 class LearningRateScheduler(Callback):

@@ -14,7 +14,6 @@ from symgraph.training.names import called
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 VALIDATION = "val_"
 """Begins the names of what was measured on the validation data."""
@@ -67,7 +66,7 @@ class History:
         last = ", ".join(f"{name} {value:.4g}" for name, value in self.rows[-1].items())
         return f"<history of {len(self)} epochs: {last}>"
 
-    def plot(self, path: str | Path) -> Figure:
+    def plot(self, path: str | Path) -> Any:
         """Draw the curves: one panel for the loss and one for each metric.
 
         Args:

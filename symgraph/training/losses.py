@@ -95,7 +95,7 @@ def sparse_categorical_cross_entropy(probabilities: Node, labels: Node) -> Node:
     Returns:
         A 0-d float node.
     """
-    rows = one_hot(labels, probabilities.shape[-1], dtype=probabilities.dtype)
+    rows = one_hot(labels, probabilities.type.dims[-1], dtype=probabilities.dtype)
     return categorical_cross_entropy(probabilities, rows)
 
 

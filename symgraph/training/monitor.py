@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from symgraph.errors import GraphError
 from symgraph.location import user_location
 from symgraph.training.names import called
@@ -28,7 +26,9 @@ class Monitor:
     def __init__(self, name: str, mode: str, min_delta: float) -> None:
         """Check the arguments."""
         if mode not in ("auto", "min", "max"):
-            raise GraphError(f"mode is 'auto', 'min' or 'max', not {mode!r}\n  at {user_location()}")
+            raise GraphError(
+                f"mode is 'auto', 'min' or 'max', not {mode!r}\n  at {user_location()}"
+            )
         plain = isinstance(min_delta, int | float) and not isinstance(min_delta, bool)
         if not plain or not 0 <= min_delta < math.inf:
             raise GraphError(
@@ -63,14 +63,3 @@ class Monitor:
             if value < best - self.min_delta:
                 best, when = value, number
         return len(rows) - 1 - when
-
-
-def positive_int(what: str, value: object) -> int:
-    """Return a count as an int.
-
-    Raises:
-        GraphError: it is no positive int.
-    """
-    if isinstance(value, int | np.integer) and not isinstance(value, bool) and value > 0:
-        return int(value)
-    raise GraphError(f"{what} is a positive int, not {value!r}\n  at {user_location()}")

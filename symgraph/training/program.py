@@ -11,12 +11,13 @@ from symgraph.compilation import compile
 from symgraph.errors import GraphError, ShapeError
 from symgraph.function import Function
 from symgraph.layers.base import Layer
-from symgraph.leaves import Placeholder, State, lift
+from symgraph.leaves import Placeholder, State
 from symgraph.location import user_location
 from symgraph.modes import test_mode, train_mode
 from symgraph.node import Node, describe
 from symgraph.once import once
 from symgraph.ops.elementwise import cast
+from symgraph.ops.index_leaves import extent
 from symgraph.ops.joining import stack
 from symgraph.optim.base import Optimizer
 from symgraph.training.losses import Loss, Targets, targets_placeholder
@@ -30,9 +31,9 @@ from SUMS on the loss and each metric, summed over rows."""
 
 
 class Program:
-    """What is compiled for a model: a training step, an evaluation and a prediction.
+    """What is compiled for a model: a training step and an evaluation.
 
-    All share the model's parameters and states. The step also counts and sums what an epoch is
+    They share the model's parameters and states. The step also counts and sums what an epoch is
     made of, in states that change together with the parameters; so they tell the truth even after
     an interrupt.
 
@@ -96,13 +97,7 @@ class Program:
         """Return the function from inputs and targets to loss and metrics, in test mode."""
         with test_mode():
             outputs = self._measured(model_output(self._model, self.x))
-        return self._compiled(outputs, [self.x, self.targets])
-
-    @once
-    def prediction(self) -> Function:
-        """Return the function from inputs to the model's output, in test mode."""
-        with test_mode():
-            return self._compiled(model_output(self._model, self.x), [self.x])
+        return compile(outputs, inputs=[self.x, self.targets], threads=self._threads)
 
     def _measured(self, output: Node) -> dict[str, Node]:
         """Return loss and metrics by name."""
@@ -119,8 +114,11 @@ class Program:
             check_finite=check_finite,
         )
 
-    def _compiled(self, outputs: Any, inputs: list[Node]) -> Function:
-        return compile(outputs, inputs=inputs, threads=self._threads)
+
+def compiled_prediction(model: Layer, x: Placeholder, threads: int | None) -> Function:
+    """Return the function from inputs to a model's output, in test mode."""
+    with test_mode():
+        return compile(model_output(model, x), inputs=[x], threads=threads)
 
 
 def model_output(model: Callable[[Any], Any], x: Placeholder) -> Node:
@@ -145,7 +143,7 @@ def model_output(model: Callable[[Any], Any], x: Placeholder) -> Node:
 
 
 def _row_count(node: Node) -> Node:
-    return cast(lift(node.shape[0]), dtype="float64")
+    return cast(extent(node.type.dims[0]), dtype="float64")
 
 
 def _contribution(rows: Node, measured: list[Node]) -> Node:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from typing import Any, Protocol
 
@@ -27,7 +27,8 @@ class Closable(Protocol):
 
     def __iter__(self) -> Iterator[Batch]: ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End it."""
 
 
 class Source(Protocol):
@@ -128,7 +129,8 @@ class LoaderSource:
         try:
             for number, batch in enumerate(batches):
                 if number >= first:
-                    yield from self._rows(batch).batches(len(batch[0]) or 1)
+                    rows = self._rows(batch)
+                    yield from rows.batches(max(len(rows), 1))
         finally:
             # One that a thread fills is to end it now.
             if hasattr(batches, "close"):
@@ -137,7 +139,7 @@ class LoaderSource:
     def _first(self) -> Rows:
         before = getattr(self._loader, "epoch", 0)
         with closing(_generator(lambda number: iter(self._loader))) as batches:
-            batch = next(iter(batches), None)
+            batch: Any = next(batches, None)
         if isinstance(self._loader, DataLoader):
             self._loader.epoch = before
         if batch is None:
@@ -152,13 +154,14 @@ class LoaderSource:
                 f"targets is needed\n  at {user_location()}"
             )
         rows = Rows(given[0], given[1], self._names)
-        rows.fit(self._placeholders, self._hints)
+        if self._placeholders:
+            rows.fit(self._placeholders, self._hints)
         if self._classes is not None and len(rows.arrays) > 1:
             check_labels(self._names[1], rows.arrays[1], self._classes)
         return rows
 
 
-def _generator(begin: Callable[[int], Iterator[Batch]]) -> Any:
+def _generator(begin: Callable[[int], Iterator[Batch]]) -> Generator[Batch, None, None]:
     yield from begin(0)
 
 

@@ -1,0 +1,177 @@
+"""Lowering of convolution, its transpose and its weight's gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from symgraph.dims import Extent, floor_divide, product
+from symgraph.node import Node
+from symgraph.runtime.kernels.convolution import (
+    PATCH_ROWS,
+    SUM_BLOCK,
+    convolution_source,
+    convolution_weight_source,
+    sum_of_parts_source,
+    weight_parts,
+)
+from symgraph.runtime.kernels.gemm import gemm_task_shape
+from symgraph.runtime.plan import Argument, Instruction, KernelSource, Opcode
+
+if TYPE_CHECKING:
+    from symgraph.compiler.lower import Lowering
+
+_PIECES = 4  # packing what chunks share is done once for each chunk
+
+
+def _ceiling(extent: Extent, divisor: int) -> Extent:
+    return floor_divide(extent + (divisor - 1), divisor)
+
+
+class _Shapes:
+    """The extents of a convolution, whichever of its three arrays is the result."""
+
+    def __init__(self, inputs: Node, weight: Node, outputs: Node, groups: int) -> None:
+        """Take the three arrays apart."""
+        self.batch, channels, *self.input = inputs.type.dims
+        self.outputs = floor_divide(weight.type.dims[0], groups)
+        self.inputs = weight.type.dims[1]
+        self.kernel = weight.type.dims[2:]
+        self.output = outputs.type.dims[2:]
+        self.groups = groups
+
+    @property
+    def work(self) -> Extent:
+        """Return the multiplications."""
+        weights = self.groups * self.outputs * self.inputs * product(self.kernel)
+        return self.batch * product(self.output) * weights
+
+
+def _arguments(
+    lowering: Lowering, shapes: _Shapes, node: Node, pointers: tuple[Argument, ...], variant: int
+) -> list[Argument]:
+    """Return the argument block; `pointers` are those of the weight, the input and the output."""
+    numbers = [
+        shapes.batch, shapes.groups, shapes.inputs, shapes.outputs,
+        *shapes.input, *shapes.output, *shapes.kernel,
+        *node.attrs["stride"], *node.attrs["pad"], *node.attrs["dilation"], variant,
+    ]  # fmt: skip
+    return [*pointers, *(lowering.number(extent) for extent in numbers)]
+
+
+def _pointer(lowering: Lowering, node: Node) -> Argument:
+    view = lowering.view(node)
+    return lowering.pointer(view.base, view.offset)
+
+
+def _call(
+    lowering: Lowering,
+    node: Node,
+    source: KernelSource,
+    arguments: list[Argument],
+    tasks: Extent,
+    work: Extent,
+    *,
+    writes: int | None = None,
+    pieces: int = _PIECES,
+) -> None:
+    """Emit a call that reads a node's inputs, and writes a buffer or the node itself."""
+    index = lowering.extents.index
+    reads = dict.fromkeys(lowering.buffer(lowering.view(child).base) for child in node.inputs)
+    lowering.emit(
+        Instruction(
+            Opcode.CALL,
+            kernel=lowering.kernel(source),
+            arguments=tuple(arguments),
+            reads=tuple(reads),
+            writes=(lowering.place(node) if writes is None else writes,),
+            extent=index(tasks),
+            work=index(work),
+            pieces=pieces,
+            label=node.op.name,
+        ),
+        (node,),
+    )
+
+
+def _tasks(dtype: str, batch: Extent, rows: Extent, columns: Extent) -> Extent:
+    task_rows, task_columns = gemm_task_shape(dtype)
+    return batch * _ceiling(rows, task_rows) * _ceiling(columns, task_columns)
+
+
+def lower_convolution(lowering: Lowering, node: Node) -> None:
+    """Emit a convolution."""
+    images, weight = node.inputs
+    shapes = _Shapes(images, weight, node, node.attrs["groups"])
+    lowering.place(node)
+    pointers = (_pointer(lowering, weight), _pointer(lowering, images), lowering.pointer(node))
+    dtype = node.type.element
+    columns = shapes.batch * product(tuple(shapes.output))
+    tasks = _tasks(dtype, shapes.groups, shapes.outputs, columns)
+    arguments = _arguments(lowering, shapes, node, pointers, 0)
+    _call(lowering, node, convolution_source(dtype), arguments, tasks, shapes.work)
+
+
+def lower_convolution_input(lowering: Lowering, node: Node) -> None:
+    """Emit a transposed convolution: as one small convolution for each residue of positions."""
+    images, weight = node.inputs
+    shapes = _Shapes(node, weight, images, node.attrs["groups"])
+    lowering.place(node)
+    pointers = (_pointer(lowering, weight), lowering.pointer(node), _pointer(lowering, images))
+    dtype = node.type.element
+    stride: tuple[int, int] = node.attrs["stride"]
+    grid = product(tuple(map(_ceiling, shapes.input, stride)))
+    residues = stride[0] * stride[1]
+    tasks = _tasks(dtype, shapes.groups * residues, shapes.inputs, shapes.batch * grid)
+    arguments = _arguments(lowering, shapes, node, pointers, 1)
+    _call(lowering, node, convolution_source(dtype), arguments, tasks, shapes.work)
+
+
+def lower_convolution_weight(lowering: Lowering, node: Node) -> None:
+    """Emit a weight's gradient: the sums over parts of the positions, then the sum of these."""
+    images, gradient = node.inputs
+    groups: int = node.attrs["groups"]
+    shapes = _Shapes(images, node, gradient, groups)
+    result = lowering.place(node)
+    dtype = node.type.element
+    rows = shapes.inputs * product(shapes.kernel)
+    parts = weight_parts(rows, groups) if isinstance(rows, int) else 1
+    target: Argument = Pointer(result)
+    written = result
+    if parts > 1:
+        apart = TensorType(dtype, (parts, *node.type.dims))
+        written = lowering.arena(apart, "parts of convolution_weight")
+        target = Pointer(written)
+    pointers = (target, _pointer(lowering, images), _pointer(lowering, gradient))
+    arguments = _arguments(lowering, shapes, node, pointers, parts)
+    tasks = parts * groups * _ceiling(rows, PATCH_ROWS)
+    source = convolution_weight_source(dtype)
+    _call(lowering, node, source, arguments, tasks, shapes.work, writes=written, pieces=64)
+    if parts > 1:
+        _emit_sum(lowering, node, written, parts)
+
+
+def _emit_sum(lowering: Lowering, node: Node, apart: int, parts: int) -> None:
+    """Emit the sum of the parts in their order."""
+    index, number = lowering.extents.index, lowering.number
+    result, size = lowering.place(node), node.type.size
+    lowering.emit(
+        Instruction(
+            Opcode.CALL,
+            kernel=lowering.kernel(sum_of_parts_source(node.type.element)),
+            arguments=(Pointer(apart), Pointer(result), number(parts), number(size)),
+            reads=(apart,),
+            writes=(result,),
+            extent=index(_ceiling(size, SUM_BLOCK)),
+            work=index(parts * size),
+            label=f"{node.op.name} sum",
+        ),
+        (node,),
+    )
+
+
+CONVOLUTION: dict[str, Callable[[Lowering, Node], None]] = {
+    "convolution": lower_convolution,
+    "convolution_input": lower_convolution_input,
+    "convolution_weight": lower_convolution_weight,
+}

@@ -1,0 +1,116 @@
+"""An LSTM learns to continue a noisy sine, in 30 parts of the curve at once.
+
+python examples/lstm_sine.py --epochs 100
+
+All steps through time are one loop in one compiled training step. The picture of what the network then
+predicts for a cosine goes to examples/output/lstm_sine.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+from plotting import picture
+
+import symgraph as sg
+
+Array = np.ndarray[Any, Any]
+HIDDEN, ROWS, PIECE = 100, 30, 30
+States = tuple[sg.Node, sg.Node]
+
+
+def gates(rng: np.random.RandomState, inputs: int) -> Array:
+    """Draw the weights (inputs, 4 HIDDEN) of four gates, one after the other."""
+    drawn = [rng.randn(inputs, HIDDEN) * np.sqrt(1 / inputs) for _ in range(4)]
+    return np.concatenate(drawn, axis=1)
+
+
+class LSTM(sg.layers.Layer):
+    """Cells that forget, take in and give out, and a linear layer that makes predictions."""
+
+    def __init__(self, rng: np.random.RandomState) -> None:
+        """Draw the weights; the states that calls carry on are zero at first."""
+        self.hidden = sg.Parameter(gates(rng, HIDDEN), "hidden")
+        self.input = sg.Parameter(gates(rng, 1), "input")
+        self.offset = sg.Parameter(np.zeros(4 * HIDDEN), "offset")
+        self.output = sg.layers.Linear(1, in_size=HIDDEN, dtype="float64", seed=rng)
+        self.h = sg.State(np.zeros((ROWS, HIDDEN)), "h")
+        self.c = sg.State(np.zeros((ROWS, HIDDEN)), "c")
+
+    def forward(self, x: sg.Node, start: States) -> tuple[sg.Node, States]:
+        """Build the predictions (T, rows, 1) for a piece (T, rows, 1), and the states after it."""
+
+        def step(states: States, row: sg.Node) -> tuple[States, sg.Node]:
+            h, c = states
+            f, i, o, u = sg.split(row @ self.input + self.offset + h @ self.hidden, 4, axis=1)
+            c = sg.sigmoid(f) * c + sg.sigmoid(i) * sg.tanh(u)
+            h = sg.sigmoid(o) * sg.tanh(c)
+            return (h, c), h
+
+        end, hidden = sg.scan(step, start, x)
+        return self.output(hidden), end
+
+
+def build(model: LSTM) -> tuple[sg.Function, sg.Function, sg.Function]:
+    """Return the training step, one that only goes on, and the function that predicts."""
+    x, t = (sg.Placeholder(name, ("T", ROWS, 1), "float64") for name in ("x", "t"))
+    y, (h, c) = model(x, (model.h, model.c))
+    loss = sg.sum((y - t) ** 2) / ROWS
+    carried = {model.h: h, model.c: c}
+    updates = sg.optim.Adam().updates(loss, model.parameters())
+    one = sg.Placeholder("x", ("T", 1, 1), "float64")
+    zeros = sg.Constant(np.zeros((1, HIDDEN)))
+    predicted, _ = model(one, (zeros, zeros))
+    return (
+        sg.compile(loss, updates={**updates, **carried}),
+        sg.compile(loss, updates=carried),
+        sg.compile(predicted[:, 0]),
+    )
+
+
+def train(epochs: int, whole: bool = True) -> tuple[list[float], sg.Function]:
+    """Return the mean squared error of each epoch, and the function that predicts.
+
+    Args:
+        epochs: passes over the curve, in pieces of 30 and 4 steps.
+        whole: train on the second piece too; the program that this one follows did not.
+    """
+    rng = np.random.RandomState(0)
+    batches = list(sg.data.SeqDataLoader(sg.data.SinCurve(rng=rng), ROWS))
+    x, t = (np.stack(part) for part in zip(*batches, strict=True))
+    model = LSTM(rng)
+    step, go_on, predict = build(model)
+    losses = []
+    for _ in range(epochs):
+        model.h.value = model.c.value = np.zeros((ROWS, HIDDEN))
+        first = step(x=x[:PIECE], t=t[:PIECE])
+        second = (step if whole else go_on)(x=x[PIECE:], t=t[PIECE:])
+        losses.append(float(first + second) / len(x))
+    return losses, predict
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train, print the loss of some epochs, predict a cosine and draw it."""
+    parser = argparse.ArgumentParser(description="Learn to continue a sine.")
+    parser.add_argument("--epochs", type=int, default=100, help="passes over the curve")
+    epochs = parser.parse_args(arguments).epochs
+    losses, predict = train(epochs)
+    for epoch in (1, 2, 3, 4, 5, 6, 100):
+        if epoch <= epochs:
+            print(f"epoch {epoch:3}: loss {losses[epoch - 1]:.6f}")
+    cosine = np.cos(np.linspace(0, 4 * np.pi, 1000))[:, None]
+    predicted = predict(x=cosine[:, None])
+    error = np.mean((predicted[:-1] - cosine[1:]) ** 2)
+    print(f"mean squared error on a cosine: {error:.5f}")
+    with picture("lstm_sine.png", figsize=(8, 4)) as axes:
+        axes.plot(cosine, label="cosine", linewidth=3, alpha=0.4)
+        axes.plot(np.arange(1, 1001), predicted, label="predicted from the value before")
+        axes.set(xlabel="time", title=f"LSTM after {epochs} epochs")
+        axes.grid(alpha=0.3)
+        axes.legend(loc="lower right")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,141 @@
+"""The loop of `fit`: epochs of steps, with callbacks between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symgraph.errors import NonFiniteError
+from symgraph.training.callbacks import Callback
+from symgraph.training.history import VALIDATION
+from symgraph.training.program import BATCHES, EPOCH, ROWS, SUMS, Program
+from symgraph.training.progress import Progress
+
+if TYPE_CHECKING:
+    from symgraph.training.sources import Source
+    from symgraph.training.trainer import Trainer
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one call of `fit` does.
+
+    Args:
+        source: gives the batches.
+        held_out: gives the batches of the validation data, if there are any.
+        callbacks: what happens between epochs.
+        last: how many epochs the history is to have in the end.
+        verbose: how progress is shown.
+        terminate_on_nan: whether numbers that are not finite are an error.
+    """
+
+    source: Source
+    held_out: Source | None
+    callbacks: Sequence[Callback]
+    last: int
+    verbose: int
+    terminate_on_nan: bool
+
+    def in_order(self) -> list[Callback]:
+        """Return the callbacks in the order in which an epoch ends for them."""
+        return sorted(self.callbacks, key=lambda callback: callback.late)
+
+
+def run_epochs(trainer: Trainer, plan: Plan, resumed: bool) -> None:
+    """Train until the history has all epochs, or a callback stops.
+
+    Args:
+        trainer: what trains.
+        plan: what to do.
+        resumed: whether an epoch that was begun earlier goes on.
+    """
+    history, run = trainer.history, trainer.run
+    assert run is not None, "fit begins a run"
+    while len(history) < plan.last and not run.stopped:
+        epoch = len(history)
+        progress = trainer.program.progress.value
+        first = 0
+        if resumed and progress[EPOCH] == epoch:
+            first = int(progress[BATCHES])
+        else:
+            for callback in plan.callbacks:
+                callback.epoch_begin(trainer, epoch)
+            fresh = np.zeros_like(progress)
+            fresh[EPOCH] = epoch
+            trainer.program.progress.value = fresh
+        resumed = False
+        numbers = _epoch(trainer, plan, epoch, first)
+        history.rows.append(numbers)
+        for callback in plan.in_order():
+            callback.epoch_end(trainer, epoch, numbers)
+    for callback in plan.in_order():
+        callback.train_end(trainer)
+
+
+def _epoch(trainer: Trainer, plan: Plan, epoch: int, first: int) -> dict[str, float]:
+    """Make the steps of an epoch from number `first` on, then validate; return its numbers."""
+    program = trainer.program
+    title = f"epoch {epoch + 1}/{plan.last}"
+    bar = Progress(plan.verbose, title, len(plan.source), first)
+    with closing(bar), closing(plan.source.batches(epoch, first)) as batches:
+        _steps(trainer, plan, iter(batches), bar, title)
+        numbers = _means(program)
+        if plan.held_out is not None:
+            held_out = measured(program, plan.held_out)
+            numbers |= {VALIDATION + name: value for name, value in held_out.items()}
+        bar.finish(numbers)
+    return numbers
+
+
+def _steps(trainer: Trainer, plan: Plan, batches: Any, bar: Progress, title: str) -> None:
+    program = trainer.program
+    step = program.checked_step if plan.terminate_on_nan else program.step
+    watching = [c for c in plan.callbacks if type(c).step_end is not Callback.step_end]
+    made = int(program.steps.value)
+    for number, (x, targets) in enumerate(batches):
+        # Random numbers follow from the number of the step alone, whatever was called between.
+        step.call_index = made
+        try:
+            outputs = step(x, targets)
+        except NonFiniteError as error:
+            raise NonFiniteError(f"{title}, step {number + 1}: {error}") from None
+        made += 1
+        bar.step(lambda: _means(program))
+        for callback in watching:
+            callback.step_end(trainer, made, outputs)
+
+
+def _means(program: Program) -> dict[str, float]:
+    """Return the means of the present epoch so far."""
+    progress = program.progress.value
+    rows = progress[ROWS]
+    return {
+        name: float(total / rows) if rows else float("nan")
+        for name, total in zip(program.names, progress[SUMS:], strict=True)
+    }
+
+
+def measured(program: Program, source: Source, verbose: int = 0) -> dict[str, float]:
+    """Return loss and metrics of an evaluation, as means over all rows."""
+    evaluate, names = program.evaluation, program.names
+    sums, rows = dict.fromkeys(names, 0.0), 0
+
+    def means() -> Mapping[str, float]:
+        return {name: total / rows for name, total in sums.items()}
+
+    bar = Progress(verbose, "evaluation", len(source))
+    with closing(bar), closing(source.batches(0, 0)) as batches:
+        for x, targets in batches:
+            outputs = evaluate(x, targets)
+            rows += len(x)
+            for name in names:
+                sums[name] += len(x) * float(outputs[name])
+            bar.step(means)
+        bar.finish(means())
+    return dict(means())
