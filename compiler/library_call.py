@@ -23,8 +23,20 @@ def emit_call(
     extent: Extent,
     work: Extent,
     pieces: int = 16,
+    writes: int | None = None,
 ) -> None:
-    """Emit one call whose operands are the node's inputs and whose result is the node."""
+    """Emit one call whose operands are the node's inputs and whose result is the node.
+
+    Args:
+        lowering: what to emit to.
+        node: the node.
+        source: the kernel.
+        arguments: its argument block.
+        extent: of its parallel loop.
+        work: the elements that it touches.
+        pieces: into how many chunks for each thread a large loop is cut.
+        writes: the buffer it fills, if that is not the node's own.
+    """
     index = lowering.extents.index
     lowering.emit(
         Instruction(
@@ -32,7 +44,7 @@ def emit_call(
             kernel=lowering.kernel(source),
             arguments=tuple(arguments),
             reads=tuple(dict.fromkeys(lowering.buffer(lowering.view(c).base) for c in node.inputs)),
-            writes=(lowering.place(node),),
+            writes=(lowering.place(node) if writes is None else writes,),
             extent=index(extent),
             work=index(work),
             pieces=pieces,

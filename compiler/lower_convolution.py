@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from symgraph.compiler.library_call import Rule, dense, emit_call
 from symgraph.dims import Extent, floor_divide, product
 from symgraph.node import Node
 from symgraph.runtime.kernels.convolution import (
@@ -16,12 +16,14 @@ from symgraph.runtime.kernels.convolution import (
     weight_parts,
 )
 from symgraph.runtime.kernels.gemm import gemm_task_shape
-from symgraph.runtime.plan import Argument, Instruction, KernelSource, Opcode
+from symgraph.runtime.plan import Argument, Instruction, Opcode, Pointer
+from symgraph.types import TensorType
 
 if TYPE_CHECKING:
     from symgraph.compiler.lower import Lowering
 
 _PIECES = 4  # packing what chunks share is done once for each chunk
+_MANY_PIECES = 64  # tasks of a weight's gradient are large, and share nothing
 
 
 def _ceiling(extent: Extent, divisor: int) -> Extent:
@@ -33,7 +35,7 @@ class _Shapes:
 
     def __init__(self, inputs: Node, weight: Node, outputs: Node, groups: int) -> None:
         """Take the three arrays apart."""
-        self.batch, channels, *self.input = inputs.type.dims
+        self.batch, _, *self.input = inputs.type.dims
         self.outputs = floor_divide(weight.type.dims[0], groups)
         self.inputs = weight.type.dims[1]
         self.kernel = weight.type.dims[2:]
@@ -44,7 +46,8 @@ class _Shapes:
     def work(self) -> Extent:
         """Return the multiplications."""
         weights = self.groups * self.outputs * self.inputs * product(self.kernel)
-        return self.batch * product(self.output) * weights
+        multiplications: Extent = self.batch * product(self.output) * weights
+        return multiplications
 
 
 def _arguments(
@@ -59,41 +62,6 @@ def _arguments(
     return [*pointers, *(lowering.number(extent) for extent in numbers)]
 
 
-def _pointer(lowering: Lowering, node: Node) -> Argument:
-    view = lowering.view(node)
-    return lowering.pointer(view.base, view.offset)
-
-
-def _call(
-    lowering: Lowering,
-    node: Node,
-    source: KernelSource,
-    arguments: list[Argument],
-    tasks: Extent,
-    work: Extent,
-    *,
-    writes: int | None = None,
-    pieces: int = _PIECES,
-) -> None:
-    """Emit a call that reads a node's inputs, and writes a buffer or the node itself."""
-    index = lowering.extents.index
-    reads = dict.fromkeys(lowering.buffer(lowering.view(child).base) for child in node.inputs)
-    lowering.emit(
-        Instruction(
-            Opcode.CALL,
-            kernel=lowering.kernel(source),
-            arguments=tuple(arguments),
-            reads=tuple(reads),
-            writes=(lowering.place(node) if writes is None else writes,),
-            extent=index(tasks),
-            work=index(work),
-            pieces=pieces,
-            label=node.op.name,
-        ),
-        (node,),
-    )
-
-
 def _tasks(dtype: str, batch: Extent, rows: Extent, columns: Extent) -> Extent:
     task_rows, task_columns = gemm_task_shape(dtype)
     return batch * _ceiling(rows, task_rows) * _ceiling(columns, task_columns)
@@ -104,12 +72,14 @@ def lower_convolution(lowering: Lowering, node: Node) -> None:
     images, weight = node.inputs
     shapes = _Shapes(images, weight, node, node.attrs["groups"])
     lowering.place(node)
-    pointers = (_pointer(lowering, weight), _pointer(lowering, images), lowering.pointer(node))
+    pointers = (dense(lowering, weight), dense(lowering, images), lowering.pointer(node))
     dtype = node.type.element
     columns = shapes.batch * product(tuple(shapes.output))
     tasks = _tasks(dtype, shapes.groups, shapes.outputs, columns)
     arguments = _arguments(lowering, shapes, node, pointers, 0)
-    _call(lowering, node, convolution_source(dtype), arguments, tasks, shapes.work)
+    emit_call(
+        lowering, node, convolution_source(dtype), arguments, tasks, shapes.work, pieces=_PIECES
+    )
 
 
 def lower_convolution_input(lowering: Lowering, node: Node) -> None:
@@ -117,14 +87,16 @@ def lower_convolution_input(lowering: Lowering, node: Node) -> None:
     images, weight = node.inputs
     shapes = _Shapes(node, weight, images, node.attrs["groups"])
     lowering.place(node)
-    pointers = (_pointer(lowering, weight), lowering.pointer(node), _pointer(lowering, images))
+    pointers = (dense(lowering, weight), lowering.pointer(node), dense(lowering, images))
     dtype = node.type.element
     stride: tuple[int, int] = node.attrs["stride"]
     grid = product(tuple(map(_ceiling, shapes.input, stride)))
     residues = stride[0] * stride[1]
     tasks = _tasks(dtype, shapes.groups * residues, shapes.inputs, shapes.batch * grid)
     arguments = _arguments(lowering, shapes, node, pointers, 1)
-    _call(lowering, node, convolution_source(dtype), arguments, tasks, shapes.work)
+    emit_call(
+        lowering, node, convolution_source(dtype), arguments, tasks, shapes.work, pieces=_PIECES
+    )
 
 
 def lower_convolution_weight(lowering: Lowering, node: Node) -> None:
@@ -142,11 +114,13 @@ def lower_convolution_weight(lowering: Lowering, node: Node) -> None:
         apart = TensorType(dtype, (parts, *node.type.dims))
         written = lowering.arena(apart, "parts of convolution_weight")
         target = Pointer(written)
-    pointers = (target, _pointer(lowering, images), _pointer(lowering, gradient))
+    pointers = (target, dense(lowering, images), dense(lowering, gradient))
     arguments = _arguments(lowering, shapes, node, pointers, parts)
     tasks = parts * groups * _ceiling(rows, PATCH_ROWS)
     source = convolution_weight_source(dtype)
-    _call(lowering, node, source, arguments, tasks, shapes.work, writes=written, pieces=64)
+    emit_call(
+        lowering, node, source, arguments, tasks, shapes.work, pieces=_MANY_PIECES, writes=written
+    )
     if parts > 1:
         _emit_sum(lowering, node, written, parts)
 
@@ -170,7 +144,7 @@ def _emit_sum(lowering: Lowering, node: Node, apart: int, parts: int) -> None:
     )
 
 
-CONVOLUTION: dict[str, Callable[[Lowering, Node], None]] = {
+CONVOLUTION: dict[str, Rule] = {
     "convolution": lower_convolution,
     "convolution_input": lower_convolution_input,
     "convolution_weight": lower_convolution_weight,

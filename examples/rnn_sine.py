@@ -83,9 +83,9 @@ def main(arguments: list[str] | None = None) -> None:
     with picture("rnn_sine.png", figsize=(8, 4)) as axes:
         axes.plot(cosine, label="cosine", linewidth=3, alpha=0.4)
         axes.plot(np.arange(1, 1001), predicted, label="predicted from the value before")
-        axes.set(xlabel="time", title=f"Recurrent network after {epochs} epochs")
+        axes.set(xlabel="time", ylim=(-1.1, 1.35), title=f"Recurrent network after {epochs} epochs")
         axes.grid(alpha=0.3)
-        axes.legend(loc="lower right")
+        axes.legend(loc="upper center", ncols=2)
 
 
 if __name__ == "__main__":

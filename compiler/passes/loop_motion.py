@@ -66,6 +66,7 @@ class OpenLoop:
         self.captured = dict(zip(leaves.captured, given.captured, strict=True))
         self.rows = list(body.outputs[count:])
         self.places = list(range(count, len(body.outputs)))
+        self.dropped: set[int] = set()
         self.length = trips(tuple(child.type for child in loop.inputs), attrs)
         self.results: Results = {}
         self._later: list[tuple[int, Any]] = []
@@ -74,6 +75,10 @@ class OpenLoop:
     def outputs(self) -> list[Node]:
         """Return what one step computes."""
         return [*(output for _, _, output in self.carries), *self.rows]
+
+    def drop(self, position: int) -> None:
+        """Have the loop no longer return one of its rows."""
+        self.dropped.add(position)
 
     def nodes(self) -> list[Node]:
         """Return the nodes of one step."""
@@ -111,7 +116,7 @@ class OpenLoop:
     def stack(self, node: Node) -> int:
         """Return one more result: the values of a node in all steps."""
         for position, known in enumerate(self.rows):
-            if known is node:
+            if known is node and position not in self.dropped:
                 return position
         self.rows.append(node)
         self.places.append(-1)
@@ -120,6 +125,8 @@ class OpenLoop:
     def close(self) -> Results:
         """Return what replaces each result of the loop."""
         leaves = (*(leaf for leaf, _, _ in self.carries), *self.scanned, *self.captured)
+        rows = [row for position, row in enumerate(self.rows) if position not in self.dropped]
+        outputs = (*(output for _, _, output in self.carries), *rows)
         condition: Graph | None = self.loop.attrs["condition"]
         if condition is not None:
             extra = len(self.captured) + len(self.carries) - len(condition.inputs)
@@ -127,7 +134,7 @@ class OpenLoop:
             condition = Graph((*condition.inputs, *new), condition.outputs)
         attrs = {
             **self.loop.attrs,
-            "body": Graph(leaves, tuple(self.outputs)),
+            "body": Graph(leaves, outputs),
             "condition": condition,
             "carries": len(self.carries),
             "scanned": len(self.scanned),
@@ -144,14 +151,16 @@ class OpenLoop:
     def _finished(self, loop: Node) -> Results:
         count = len(self.carries)
 
+        kept = [k for k in range(len(self.rows)) if k not in self.dropped]
+
         def stacked(position: int) -> Node:
-            return PROJECT(loop, index=count + position)
+            return PROJECT(loop, index=count + kept.index(position))
 
         results = dict(self.results)
         for position, finish in self._later:
             results[position] = finish(stacked)
         for position, place in enumerate(self.places):
-            if place >= 0 and place not in results:
+            if position not in self.dropped and place >= 0:
                 results[place] = stacked(position)
         return results | {
             place: PROJECT(loop, index=k) for k, place in enumerate(self.carry_places)
@@ -320,6 +329,6 @@ def _sink(opened: OpenLoop) -> bool:
             return reshape(result, (many.type.dims[0], *shape))
 
         opened.later(opened.places[position], finish)
-        opened.places[position] = -1
+        opened.drop(position)
         changed = True
     return changed

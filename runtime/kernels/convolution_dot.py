@@ -49,8 +49,8 @@ class DotShape:
 class DotArguments(NamedTuple):
     """The arguments of the tile function, in order.
 
-    The rows of both operands lie `ROW_BYTES` apart and are whole vectors; all of a tile may be read,
-    of which `rows` x `columns` results are added to what lies at `c`.
+    The rows of both operands lie `ROW_BYTES` apart and are whole vectors; all of a tile may be
+    read, of which `rows` x `columns` results are added to what lies at `c`.
     """
 
     left: ir.Value
@@ -66,9 +66,7 @@ def define_dots(module: ir.Module, tile: DotShape, dtype: str) -> ir.Function:
     """Define the internal function of `DotArguments`."""
     pointer, integer = emit.BYTE_POINTER, emit.INT64
     types = DotArguments(pointer, pointer, integer, pointer, integer, integer, integer)
-    function = ir.Function(
-        module, ir.FunctionType(ir.VoidType(), list(types)), "convolution_dots"
-    )
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), list(types)), "convolution_dots")
     function.linkage = "internal"
     function.attributes.add("noinline")
     builder = ir.IRBuilder(function.append_basic_block("entry"))

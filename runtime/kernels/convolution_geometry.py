@@ -277,9 +277,7 @@ def _placement(
 ) -> Placement:
     begin, image, plane = images
     width = builder.mul(across.target, item)
-    first = builder.add(
-        builder.mul(down.residue, width), builder.mul(across.residue, item)
-    )
+    first = builder.add(builder.mul(down.residue, width), builder.mul(across.residue, item))
     dense = builder.and_(
         builder.icmp_signed("==", down.spread, ONE), builder.icmp_signed("==", across.spread, ONE)
     )

@@ -331,8 +331,6 @@ class _Blocks:
         clashing = builder.and_(block.problem.weights.row, emit.int64(CLASH_BYTES - 1))
         clashing = builder.icmp_signed("==", clashing, ZERO)
         columns = builder.sub(span.column_end, span.column_begin)
-        often = builder.icmp_signed(
-            ">=", columns, emit.int64(PACK_A_PANELS * self.shape.columns)
-        )
+        often = builder.icmp_signed(">=", columns, emit.int64(PACK_A_PANELS * self.shape.columns))
         many = builder.icmp_signed(">=", block.rows(builder), emit.int64(ROW_GROUP))
         return builder.and_(builder.and_(clashing, often), many)

@@ -1,4 +1,4 @@
-"""Packing of windows: a block of the matrix (C KH KW, N OH OW) of all windows, made as it is needed.
+"""Packing of windows: a block of the matrix (C KH KW, N OH OW) of all windows, made when needed.
 
 A vector holds consecutive columns, that is windows whose corners lie side by side in one or several
 rows of the grid. With stride 1 each of these pieces is one masked load; with other strides the
@@ -59,9 +59,7 @@ def define_pack_patches(
         An internal function of `PatchArguments`, whose `patches` are the words of `Patches`.
     """
     pointer, integer = emit.BYTE_POINTER, emit.INT64
-    types = PatchArguments(
-        pointer, integer, integer, integer, integer, integer, pointer, integer
-    )
+    types = PatchArguments(pointer, integer, integer, integer, integer, integer, pointer, integer)
     name = "convolution_pack_" + ("runs" if contiguous else "elements")
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), list(types)), name)
     function.linkage = "internal"
@@ -114,9 +112,7 @@ class _Packer:
         plane = builder.mul(patches.grid_height, patches.grid_width)
         number = builder.udiv(args.column, plane)
         within = builder.urem(args.column, plane)
-        self.image = local(
-            builder, builder.add(patches.source, builder.mul(number, patches.image))
-        )
+        self.image = local(builder, builder.add(patches.source, builder.mul(number, patches.image)))
         self.row = local(builder, builder.udiv(within, patches.grid_width))
         self.across = local(builder, builder.urem(within, patches.grid_width))
         self.rows_of_lanes = local(builder, emit.zero(self.coordinates))
@@ -139,9 +135,7 @@ class _Packer:
     def _emit_run(self, lane: ir.Value, valid: ir.Value) -> ir.Value:
         """Emit the lanes from `lane` on that lie in one row of the grid; return where they end."""
         builder, patches = self.builder, self.patches
-        across, row, image = (
-            builder.load(slot) for slot in (self.across, self.row, self.image)
-        )
+        across, row, image = (builder.load(slot) for slot in (self.across, self.row, self.image))
         ahead = builder.sub(patches.grid_width, across)
         run = emit.minimum(builder, ahead, builder.sub(valid, lane))
         end = builder.add(lane, run)
@@ -163,9 +157,7 @@ class _Packer:
         self._move(across, row, image, run)
         return end
 
-    def _move(
-        self, across: ir.Value, row: ir.Value, image: ir.Value, run: ir.Value
-    ) -> None:
+    def _move(self, across: ir.Value, row: ir.Value, image: ir.Value, run: ir.Value) -> None:
         """Go past a run: on in the row, to the next row, or to the next image."""
         builder, patches = self.builder, self.patches
         across = builder.add(across, run)

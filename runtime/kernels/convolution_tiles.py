@@ -14,8 +14,8 @@ from symgraph.runtime.kernels.vectors import Elements, elements
 class TileArguments(NamedTuple):
     """The arguments of a copying function, in order; `tile_row` is in bytes.
 
-    The tile holds rows [row, row + rows) and columns [column, column + columns) of the images, whose
-    rows are their planes.
+    The tile holds rows [row, row + rows) and columns [column, column + columns) of the images,
+    whose rows are their planes.
     """
 
     placement: ir.Value

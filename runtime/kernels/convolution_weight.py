@@ -1,8 +1,8 @@
 """The blocks of a weight's gradient: dot products of the result's gradient with all windows.
 
 The positions (n, a, b) are cut into blocks of a fixed size, and these into as many parts as the
-weight asks for. Each task sums one part for some of the rows (channels and taps), block after block,
-so that neither the number of threads nor the slicing changes an order of additions.
+weight asks for. Each task sums one part for some of the rows (channels and taps), block after
+block, so that neither the number of threads nor the slicing changes an order of additions.
 """
 
 from __future__ import annotations
@@ -204,9 +204,7 @@ class _TaskEmitter:
         )
         builder.call(self.functions.stage, list(tile))
 
-    def _emit_tiles(
-        self, task: _Task, first: ir.Value, rows: ir.Value, vectors: ir.Value
-    ) -> None:
+    def _emit_tiles(self, task: _Task, first: ir.Value, rows: ir.Value, vectors: ir.Value) -> None:
         """Emit the loops over register tiles."""
         builder, tile = self.builder, self.tile
         base = emit.offset(builder, task.c, builder.mul(first, task.c_row))
@@ -254,7 +252,9 @@ def emit_sum_of_parts(
             builder.cbranch(builder.icmp_signed("<", part, count), body, after)
             builder.position_at_end(body)
             place = access.place(source, builder.add(start, builder.mul(part, size)))
-            running.add_incoming(emit.add(builder, running, access.load(place, mask)), builder.block)
+            running.add_incoming(
+                emit.add(builder, running, access.load(place, mask)), builder.block
+            )
             part.add_incoming(builder.add(part, ONE), builder.block)
             builder.branch(head)
             builder.position_at_end(after)

@@ -15,8 +15,8 @@ from symgraph.runtime.kernels.vectors import local
 class WeightArguments(NamedTuple):
     """The arguments of the packing function, in order.
 
-    `source` is where the first row of the group begins; columns [first, first + depth) of its `rows`
-    rows are packed, as [column][ROW_GROUP].
+    The start of `weights` is that of the first row of the group; columns [first, first + depth) of
+    its `rows` rows are packed, as [column][ROW_GROUP].
     """
 
     weights: Weights

@@ -21,9 +21,15 @@ from symgraph.layers.embedding import EmbedID as EmbedID
 from symgraph.layers.linear import Linear as Linear
 from symgraph.layers.normalization import BatchNorm as BatchNorm
 from symgraph.layers.normalization import LayerNorm as LayerNorm
+from symgraph.layers.recurrent import GRU as GRU
+from symgraph.layers.recurrent import LSTM as LSTM
+from symgraph.layers.recurrent import RNN as RNN
 from symgraph.layers.reshaping import Flatten as Flatten
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
     "BatchNorm",
     "Conv2d",
     "Deconv2d",

@@ -99,11 +99,6 @@ class Layer(ABC):
         """Return the states by path, such as `bn1/avg_mean`; as `named_parameters`."""
         return {path: leaf for path, leaf in self._named().items() if isinstance(leaf, State)}
 
-    params = parameters
-    """The name that DeZero gives to `parameters`."""
-
-    named_params = named_parameters
-
     def freeze(self) -> None:
         """Have optimisers leave the parameters of this layer, and of all within it, as they are.
 

@@ -118,7 +118,7 @@ class SqueezeNet(Model):
         """Build the logits.
 
         Args:
-            x: images (N, C, H, W), at least 39 x 39. Pools leave out what does not fill a window.
+            x: images (N, C, H, W), at least 35 x 35. Pools leave out what does not fill a window.
 
         Returns:
             A node of shape (N, classes).

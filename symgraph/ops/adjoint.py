@@ -17,7 +17,17 @@ from symgraph.op import Op
 from symgraph.ops.comparison import where
 from symgraph.ops.elementwise import Array, between, elementwise, like
 
-SELECTING = frozenset(("where", "cond", "assemble", "scatter_add"))
+SELECTING = frozenset(
+    (
+        "where",
+        "cond",
+        "assemble",
+        "scatter_add",
+        "max_pool2d_scatter",
+        "window_spread2d",
+        "col2im",
+    )
+)
 """Ops whose presence means that an adjoint may be exactly zero for some elements."""
 
 

@@ -10,8 +10,8 @@ is changed. A checkpoint holds a whole training run; see `save_checkpoint`.
 
 from __future__ import annotations
 
-# from symgraph.serialise.checkpoint import load_checkpoint as load_checkpoint
-# from symgraph.serialise.checkpoint import save_checkpoint as save_checkpoint
+from symgraph.serialise.checkpoint import load_checkpoint as load_checkpoint
+from symgraph.serialise.checkpoint import save_checkpoint as save_checkpoint
 from symgraph.serialise.weights import Loaded as Loaded
 from symgraph.serialise.weights import load as load
 from symgraph.serialise.weights import load_arrays as load_arrays

@@ -9,7 +9,12 @@ from symgraph.errors import CheckpointError
 from symgraph.function import Function
 from symgraph.location import user_location
 from symgraph.serialise.archive import PathLike
-from symgraph.serialise.names import assign_together, named_parameters_of, values_of
+from symgraph.serialise.names import (
+    assign_together,
+    named_parameters_of,
+    sizes_learned,
+    values_of,
+)
 from symgraph.serialise.weights import fitting_values, open_archive, write_arrays
 
 FORMAT = "symgraph checkpoint 1"
@@ -87,7 +92,9 @@ def load_checkpoint(
                 f"{path} has the positions of the functions {sorted(calls)}, but "
                 f"{sorted(functions)} were given; nothing was loaded\n  at {user_location()}"
             )
-        values = fitting_values(archive, archive.entries, named_parameters_of(savable))
+        entries = archive.entries
+        with sizes_learned(savable, {name: entry.shape for name, entry in entries.items()}):
+            values = fitting_values(archive, entries, named_parameters_of(savable))
     assign_together(values)
     for name, function in functions.items():
         function.call_index = calls[name]

@@ -106,15 +106,15 @@ class SafetensorsArchive(Archive):
         from safetensors import SafetensorError
 
         dtype = self.entries[name].dtype
+        if dtype not in _NAMES.values():
+            raise CheckpointError(
+                f"{shown(name)} in {self.path} has the dtype {dtype}, which is not supported\n"
+                f"  at {user_location()}"
+            )
         try:
             array = self._brain_floats(name) if dtype == "bfloat16" else self._file.get_tensor(name)
         except SafetensorError as error:
             raise damaged(self.path, f"{shown(name)}: {error}") from None
-        except (TypeError, KeyError):
-            raise CheckpointError(
-                f"{shown(name)} in {self.path} has the dtype {dtype}, which is not supported\n"
-                f"  at {user_location()}"
-            ) from None
         known = self._checksums.get(name)
         if known is not None and dtype != "bfloat16" and known != _checksum(array):
             raise damaged(self.path, f"the checksum of {shown(name)} is another one")

@@ -201,7 +201,7 @@ def nodes_with(mode, shape):
 @pytest.mark.inventory("B.BatchNorm", "V.batchnorm_second_order", "V.batchnorm_test_mode")
 @pytest.mark.parametrize("mode", ["training", "use"])
 def test_first_and_second_derivatives(mode):
-    shape = (4, 2, 2, 2)
+    shape = (4, 2)
     nodes, y = nodes_with(mode, shape)
     loss = sg.sum(sg.sin(y) * generator(3).normal(size=shape))
     slopes = sg.grad(loss, list(nodes.values()))

@@ -121,7 +121,9 @@ def _hung_up(handler):
 )
 def test_a_failure_leaves_nothing(server, answer, message):
     server.files["/folder/corpus.txt"] = answer
-    with pytest.raises(sg.DownloadError, match=rf"http://127.0.0.1:\d+/folder/corpus.txt {message}"):
+    with pytest.raises(
+        sg.DownloadError, match=rf"http://127.0.0.1:\d+/folder/corpus.txt {message}"
+    ):
         get_file(_corpus(server), digest=SHA256)
     assert _kept() == []
     server.files["/folder/corpus.txt"] = CONTENTS
@@ -141,7 +143,9 @@ def test_a_failure_keeps_the_older_file(server):
 def test_without_a_network_the_error_says_what_to_do(server):
     with serving() as other:
         gone = other.url + "/a.gz"
-    with pytest.raises(sg.DownloadError, match=r"refused. Without a network, put the file at .*a.gz"):
+    with pytest.raises(
+        sg.DownloadError, match=r"refused. Without a network, put the file at .*a.gz"
+    ):
         get_file(gone)
     with pytest.raises(sg.DownloadError, match=r"no-such-host.invalid/a.gz could not be fetched"):
         get_file("http://no-such-host.invalid/a.gz")

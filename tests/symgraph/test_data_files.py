@@ -100,7 +100,9 @@ def test_a_damaged_gzip_is_refused(tmp_path):
         changed[20 + 200 * n] ^= 0x40
     for damaged in [*cut, *map(bytes, flipped)]:
         path.write_bytes(damaged)
-        with pytest.raises(sg.DataError, match=r"damaged.gz (is damaged|is no IDX|ends|goes on|pro)"):
+        with pytest.raises(
+            sg.DataError, match=r"damaged.gz (is damaged|is no IDX|ends|goes on|pro)"
+        ):
             read_idx(path)
 
 
@@ -150,7 +152,9 @@ def test_mnist_from_a_server(tmp_path):
         for _ in range(2):
             assert MNIST(source=server.url + "/mnist/").label.tolist() == [7, 3]
         assert sorted(server.requests) == sorted(server.files)
-        with pytest.raises(sg.DownloadError, match="t10k-images-idx3-ubyte.gz could not be fetched"):
+        with pytest.raises(
+            sg.DownloadError, match="t10k-images-idx3-ubyte.gz could not be fetched"
+        ):
             MNIST(train=False, source=server.url + "/mnist")
 
 
@@ -279,7 +283,9 @@ def test_cifar100_has_two_kinds_of_labels(tmp_path):
     pixels, records = _records([[19, 99], [0, 5], [11, 0]])
     path = _tar(tmp_path / "cifar.tar", {"c/train.bin": records, "c/test.bin": records}, "w")
     for train in (True, False):
-        fine, coarse = (CIFAR100(train, None, None, kind, source=path) for kind in ("fine", "coarse"))
+        fine, coarse = (
+            CIFAR100(train, None, None, kind, source=path) for kind in ("fine", "coarse")
+        )
         assert fine.label.tolist() == [99, 5, 0]
         assert coarse.label.tolist() == [19, 0, 11]
         np.testing.assert_array_equal(fine.data.reshape(3, -1), pixels)
@@ -329,7 +335,10 @@ def _five(data):
     ("files", "message"),
     [
         ({}, "there is no data_batch_1.bin in .*; what is needed is the binary distribution"),
-        ({"data_batch_1": b"pickle"}, "there is no data_batch_1.bin .*pickles, which are never read"),
+        (
+            {"data_batch_1": b"pickle"},
+            "there is no data_batch_1.bin .*pickles, which are never read",
+        ),
         (_five(b""), "data_batch_1.bin of .* has 0 bytes, which are no records of 3073"),
         (_five(b"x" * 3072), "has 3072 bytes, which are no records of 3073"),
         (_five(_records([3, 10])[1]), "holds the label 10, but there are 10 classes"),
@@ -345,7 +354,9 @@ def test_archives_that_are_not_cifar(tmp_path, files, message):
 def test_damaged_archives_are_refused(cifar10, tmp_path):
     data, path = cifar10.read_bytes(), tmp_path / "damaged.tar.gz"
     damaged = [data[:length] for length in (0, 1, 5, 1000, len(data) // 2, len(data) - 20)]
-    damaged += [data[:at] + bytes([data[at] ^ 16]) + data[at + 1 :] for at in range(30, 30000, 3001)]
+    damaged += [
+        data[:at] + bytes([data[at] ^ 16]) + data[at + 1 :] for at in range(30, 30000, 3001)
+    ]
     for contents in damaged:
         path.write_bytes(contents)
         with pytest.raises(sg.DataError, match=r"damaged.tar.gz( is no archive|; what is| holds)"):

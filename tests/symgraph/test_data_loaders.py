@@ -243,7 +243,12 @@ def test_samples_of_several_parts():
             return (index, (float(index), None)), True
 
     ((a, (b, nothing)), c) = next(iter(DataLoader(Nested(), 3, shuffle=False)))
-    assert (a.tolist(), b.tolist(), nothing, c.tolist()) == ([0, 1, 2], [0.0, 1.0, 2.0], None, [1] * 3)
+    assert (a.tolist(), b.tolist(), nothing, c.tolist()) == (
+        [0, 1, 2],
+        [0.0, 1.0, 2.0],
+        None,
+        [1] * 3,
+    )
 
 
 def test_sequences_of_different_lengths_fit_one_by_one():
@@ -279,7 +284,9 @@ def test_a_pickle_is_no_data_set(tmp_path):
 def test_loaders_and_batches_give_the_same_rows():
     x, t = Spiral().data, Spiral().label
     ours = DataLoader(Spiral(), 30, rng=np.random.RandomState(2))
-    for (a, b), (c, d) in zip(ours, batches(x, t, size=30, rng=np.random.RandomState(2)), strict=True):
+    for (a, b), (c, d) in zip(
+        ours, batches(x, t, size=30, rng=np.random.RandomState(2)), strict=True
+    ):
         np.testing.assert_array_equal(a, c)
         np.testing.assert_array_equal(b, d)
 
@@ -347,7 +354,10 @@ class Samples(list):
         (["a", "b"], "sample 0 holds no numbers, but str"),
         ([[[1], [1, 2]], 0], "sample 0 is no array: "),
         ([1, 1, 1.5, 1.5], "the first batch is of dtype int64, but a later one of float64"),
-        ([(1, None), (1, None), (1, 2), (1, 2)], "dtype int64, None, but a later one of int64, int6"),
+        (
+            [(1, None), (1, None), (1, 2), (1, 2)],
+            "dtype int64, None, but a later one of int64, int6",
+        ),
     ],
 )
 @pytest.mark.parametrize("prefetch", [0, 2])

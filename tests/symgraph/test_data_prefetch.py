@@ -112,7 +112,9 @@ def test_a_sample_cannot_end_a_pass_in_silence(prefetch):
         list(loader)
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt("stop"), SystemExit("out"), GeneratorExit("x")])
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt("stop"), SystemExit("out"), GeneratorExit("x")]
+)
 def test_errors_that_are_no_exceptions(error):
     with pytest.raises(type(error), match=str(error)):
         list(DataLoader(Reading(40, 5, error), 4, shuffle=False, prefetch=2))

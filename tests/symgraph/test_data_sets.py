@@ -209,16 +209,12 @@ def test_curves_are_those_of_dezero_bit_for_bit(dezero_datasets, train):
 def test_the_sine_has_the_recorded_numbers():
     np.random.seed(0)
     train = SinCurve(train=True)
-    np.testing.assert_allclose(
-        train.data[:3, 0], [0.00488135, 0.02780837, 0.02285496], atol=5e-9
-    )
+    np.testing.assert_allclose(train.data[:3, 0], [0.00488135, 0.02780837, 0.02285496], atol=5e-9)
     assert len(train) == 999
     x, t = train[0]
     assert (x.shape, t.shape, x.dtype) == ((1,), (1,), np.float64)
     assert train[1][0] == t
-    np.testing.assert_array_equal(
-        SinCurve(rng=np.random.RandomState(0)).data, train.data
-    )
+    np.testing.assert_array_equal(SinCurve(rng=np.random.RandomState(0)).data, train.data)
 
 
 @pytest.mark.inventory("H.SinCurve")

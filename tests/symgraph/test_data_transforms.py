@@ -213,9 +213,7 @@ PICTURES = np.arange(40 * 3 * 4 * 5, dtype="float32").reshape(40, 3, 4, 5)
 
 
 @pytest.mark.inventory("I.RandomHorizontalFlip")
-@pytest.mark.parametrize(
-    ("make", "axis"), [(RandomHorizontalFlip, -1), (RandomVerticalFlip, -2)]
-)
+@pytest.mark.parametrize(("make", "axis"), [(RandomHorizontalFlip, -1), (RandomVerticalFlip, -2)])
 def test_flips(make, axis):
     np.testing.assert_array_equal(make(1.0)(PICTURES[0]), np.flip(PICTURES[0], axis))
     np.testing.assert_array_equal(make(0.0)(PICTURES[0]), PICTURES[0])

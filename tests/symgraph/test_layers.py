@@ -36,13 +36,13 @@ class Tree(Layer):
 
 def test_parameters_are_found_in_the_order_of_definition():
     tree = Tree()
-    assert {path: float(p.value) for path, p in tree.named_params().items()} == {
+    assert {path: float(p.value) for path, p in tree.named_parameters().items()} == {
         "p2": 2.0,
         "l1/p1": 1.0,
         "p3": 3.0,
     }
-    assert list(tree.named_params()) == ["p2", "l1/p1", "p3"]
-    assert [p.name for p in tree.params()] == ["p2", "p1", "p3"]
+    assert list(tree.named_parameters()) == ["p2", "l1/p1", "p3"]
+    assert [p.name for p in tree.parameters()] == ["p2", "p1", "p3"]
     assert sg.compile(tree(sg.Constant(1.0)))() == 6.0
 
 
@@ -59,8 +59,8 @@ def test_layers_in_lists_and_tuples_are_found():
 
     stack = Stack()
     paths = ["blocks/0/W", "blocks/0/b", "blocks/1/W", "blocks/1/b", "heads/0/W"]
-    assert list(stack.named_params()) == paths
-    assert [p.name for p in stack.params()] == paths
+    assert list(stack.named_parameters()) == paths
+    assert [p.name for p in stack.parameters()] == paths
 
 
 def test_a_list_that_grows_is_found_too():
@@ -77,7 +77,7 @@ def test_a_list_that_grows_is_found_too():
 
     grown = Grown()
     grown(_input("N", 3))
-    assert [p.name for p in grown.params()] == [f"blocks/{i}/{k}" for i in (0, 1) for k in "Wb"]
+    assert [p.name for p in grown.parameters()] == [f"blocks/{i}/{k}" for i in (0, 1) for k in "Wb"]
 
 
 def test_nested_layers_are_named_by_their_path():
@@ -98,7 +98,7 @@ def test_nested_layers_are_named_by_their_path():
 
     net = Net()
     net(_input("N", 3))
-    assert [p.name for p in net.params()] == [
+    assert [p.name for p in net.parameters()] == [
         "first/dense/W", "first/dense/b", "second/dense/W", "second/dense/b",
     ]  # fmt: skip
     assert net.second.dense.path == "second/dense"
@@ -114,7 +114,7 @@ def test_a_shared_layer_counts_once_under_its_first_name():
         def forward(self, x):
             return self.two(self.one(x))
 
-    assert list(Tied().named_params()) == ["one/W", "one/b"]
+    assert list(Tied().named_parameters()) == ["one/W", "one/b"]
 
 
 def test_a_shared_parameter_counts_once():
@@ -126,14 +126,14 @@ def test_a_shared_parameter_counts_once():
         def forward(self, x):
             return self.two(self.one(x))
 
-    assert list(Tied().named_params()) == ["one/p1"]
+    assert list(Tied().named_parameters()) == ["one/p1"]
 
 
 def test_layers_that_hold_each_other_do_not_go_round_in_circles():
     one, two = Tree(), Tree()
     one.l1 = two
     two.l1 = one
-    assert list(one.named_params()) == ["p2", "l1/p2", "l1/p3", "p3"]
+    assert list(one.named_parameters()) == ["p2", "l1/p2", "l1/p3", "p3"]
     assert (one.path, two.path) == ("", "l1")
 
 
@@ -145,9 +145,13 @@ def test_a_name_takes_the_place_of_the_attribute():
         def forward(self, x):
             return self.first(x)
 
-    assert list(Net().named_params()) == ["head/W", "head/b"]
+    assert list(Net().named_parameters()) == ["head/W", "head/b"]
     alone = Linear(2, 2, name="head")
-    assert list(alone.named_params()) == [p.name for p in alone.params()] == ["head/W", "head/b"]
+    assert (
+        list(alone.named_parameters())
+        == [p.name for p in alone.parameters()]
+        == ["head/W", "head/b"]
+    )
 
 
 def test_two_layers_of_one_name_are_refused():
@@ -159,13 +163,13 @@ def test_two_layers_of_one_name_are_refused():
             return self.b(self.a(x))
 
     with pytest.raises(sg.GraphError, match="two parameters are called 'head/W'"):
-        Net().params()
+        Net().parameters()
 
 
 def test_a_replaced_layer_is_forgotten():
     tree = Tree()
     tree.l1 = None
-    assert list(tree.named_params()) == ["p2", "p3"]
+    assert list(tree.named_parameters()) == ["p2", "p3"]
 
 
 def test_a_layer_without_forward_cannot_be_made():
@@ -239,7 +243,7 @@ def test_any_number_of_axes_may_come_before_the_last(lead):
 def test_no_bias():
     layer = Linear(2, 3, bias=False)
     assert layer.b is None
-    assert list(layer.named_params()) == ["W"]
+    assert list(layer.named_parameters()) == ["W"]
 
 
 def test_the_input_size_is_taken_from_the_first_node():
@@ -286,7 +290,7 @@ def test_parameters_of_unknown_size_are_refused():
     layer = Linear(3, name="head")
     message = r"<Linear 'head'> does not know its input size yet: .*\n.*test_layers"
     with pytest.raises(sg.ShapeError, match=message):
-        layer.params()
+        layer.parameters()
     with pytest.raises(sg.ShapeError, match=message):
         layer.W  # noqa: B018  # asking for it is the test
     with pytest.raises(AttributeError, match="'Linear' object has no attribute 'weight'"):

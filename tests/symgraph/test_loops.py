@@ -118,7 +118,9 @@ def test_while_loop(run):
     f = run([y, n])
     assert [float(v) for v in f(x=2.0)] == [128, 7]
     assert [float(v) for v in f(x=1e9)] == [1e9, 1]
-    assert [float(v) for v in run(while_loop(lambda c: c < 0, lambda c: c + 1, x))(x=3.0).ravel()] == [3]
+    assert [
+        float(v) for v in run(while_loop(lambda c: c < 0, lambda c: c + 1, x))(x=3.0).ravel()
+    ] == [3]
 
 
 def test_loops_and_conditions_inside_each_other(run):
@@ -184,10 +186,14 @@ def test_the_gradient_sees_the_masks_of_the_forward_steps(run, checkpoint):
 
 def test_a_carry_that_changes_its_type_is_refused():
     x = Placeholder("x", (3,), "float32")
-    with pytest.raises(DTypeError, match=r"carry 0 changes its type.*float32\[3\].*float64\[3\]") as e:
+    with pytest.raises(
+        DTypeError, match=r"carry 0 changes its type.*float32\[3\].*float64\[3\]"
+    ) as e:
         while_loop(lambda c: c.sum() > 0, lambda c: c.astype("float64"), x)
     assert f"test_loops.py:{e.traceback[0].lineno + 1}" in str(e.value)
-    with pytest.raises(ShapeError, match=r"carry 1 changes its type.*float32\[3\].*float32\[1, 3\]"):
+    with pytest.raises(
+        ShapeError, match=r"carry 1 changes its type.*float32\[3\].*float32\[1, 3\]"
+    ):
         scan(lambda c, _: ((c[0], c[1][None]), None), (x, x), length=2)
     with pytest.raises(ShapeError, match=r"starts as float32\[3\].*returns float32\[2\]"):
         scan(lambda c, _: (c[:2], None), x, length=2)

@@ -11,6 +11,7 @@ from symgraph.models import VGG16, ResNet, SqueezeNet
 from symgraph.models.resnet import BottleneckA, BottleneckB, BuildingBlock
 
 HERE = r"(?s:.*)test_models_images\.py:"
+RECORDED = [[-0.410314, 2.824913, -1.101782, 1.504814, 1.008098]]
 VGG_LAYERS = [
     "conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv4_1",
     "conv4_2", "conv4_3", "conv5_1", "conv5_2", "conv5_3", "fc6", "fc7", "fc8",
@@ -176,12 +177,12 @@ def test_squeezenet_has_the_parameters_that_it_should():
     model = SqueezeNet(seed=0)
     assert _count(model.parameters()) == 1_248_424
     assert model(_images("N", 3, 224, 224)).shape[1:] == (1000,)
-    assert model(_images(1, 3, 39, 39)).shape == (1, 1000)
+    assert model(_images(1, 3, 35, 35)).shape == (1, 1000)
     names = list(model.named_parameters())
     assert names[:4] == ["conv1/W", "conv1/b", "fire2/squeeze/W", "fire2/squeeze/b"]
     assert names[-2:] == ["conv10/W", "conv10/b"]
     with pytest.raises(sg.ShapeError, match=f"more than the extent{HERE}"):
-        model(_images(1, 3, 38, 38))
+        model(_images(1, 3, 34, 34))
     with pytest.raises(sg.ShapeError, match=f"'conv1'> is for 3 channels, .* has 4{HERE}"):
         model(_images(1, 4, 64, 64))
 
@@ -203,3 +204,26 @@ def test_native_code_gives_what_numpy_gives(model):
     assert (native.shape, native.dtype) == ((1, 10), np.float32)
     np.testing.assert_allclose(native, reference, rtol=1e-4, atol=1e-5)
     assert native.std() > 1e-4
+
+
+@pytest.mark.inventory("F.VGG16")
+def test_vgg16_runs_on_small_images():
+    model = VGG16(5, seed=0)
+    with sg.test_mode():
+        y = model(_images("N", 3, 32, 32))
+    found = sg.compile(y)(x=_noise(1, 3, 32, 32))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, RECORDED, rtol=1e-3, atol=1e-4)
+    torch = pytest.importorskip("torch")
+    node = torch.from_numpy(_noise(1, 3, 32, 32))
+    with torch.no_grad():
+        for name in VGG_LAYERS[:13]:
+            weights = torch.from_numpy(getattr(model, name).W.storage)
+            node = torch.relu(torch.nn.functional.conv2d(node, weights, padding=1))
+            if name in ("conv1_2", "conv2_2", "conv3_3", "conv4_3", "conv5_3"):
+                node = torch.nn.functional.max_pool2d(node, 2)
+        node = node.reshape(1, -1)
+        for name in VGG_LAYERS[13:]:
+            node = node @ torch.from_numpy(getattr(model, name).W.storage)
+            node = node if name == "fc8" else torch.relu(node)
+    np.testing.assert_allclose(found, node.numpy(), rtol=1e-4, atol=1e-5)

@@ -292,5 +292,7 @@ def test_a_new_value_that_does_not_fit_is_refused():
         track(x, {state: x.astype("float64").sum(axis=0)})
     track(x, {state: 0 * state})
     count = State(0, "count")
-    with pytest.raises(sg.DTypeError, match=r"the update of 'count' .* has another dtype: constant"):
+    with pytest.raises(
+        sg.DTypeError, match=r"the update of 'count' .* has another dtype: constant"
+    ):
         track(x, {count: 1.5})

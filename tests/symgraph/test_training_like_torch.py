@@ -59,12 +59,12 @@ def test_losses_and_weights_are_those_of_torch(rule, activation):
     t = sg.Placeholder("t", shape=("N",), dtype="int64")
     model = sg.models.MLP((24, 12, 4), own_activation, in_size=20, seed=0)
     loss = sg.nn.softmax_cross_entropy(model(x), t)
-    weights = [parameter.value for parameter in model.params()]
-    step = sg.compile(loss, updates=ours().updates(loss, model.params()))
+    weights = [parameter.value for parameter in model.parameters()]
+    step = sg.compile(loss, updates=ours().updates(loss, model.parameters()))
     batches = list(_batches(np.random.default_rng(1)))
     losses = [float(step(x=a, t=b)) for a, b in batches]
     expected, final = _losses_of_torch(weights, theirs, other_activation, batches)
     np.testing.assert_allclose(losses, expected, rtol=RTOL)
-    for parameter, value in zip(model.params(), final, strict=True):
+    for parameter, value in zip(model.parameters(), final, strict=True):
         np.testing.assert_allclose(parameter.value, value, rtol=1e-3, atol=2e-6)
     assert step.compile_count == 1

@@ -38,6 +38,8 @@ ROWS = (
         "a file is fetched once, with a progress bar and no partial file",
         "the second call does not download; a failure leaves nothing",
     ),
+    row("K.cache_dir", "where fetched files are kept", "a folder of the user's, or a variable's"),
+    row("K.show_progress", "a progress bar", "percent and size"),
     row(
         "K.get_conv_outsize",
         "sizes of convolutions",
