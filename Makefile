@@ -8,7 +8,7 @@ with_demo := $(VENV)/.with-demo
 with_test := $(VENV)/.with-test
 with_bench := $(VENV)/.with-bench
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint inventory bench clean
 .DELETE_ON_ERROR:
 
 demo: $(with_demo)
@@ -25,6 +25,10 @@ lint: $(with_test)
 	$(python) -m ruff format --check .
 	$(python) -m mypy --strict
 	$(VENV)/bin/lint-imports --config setup.cfg
+
+# The table of what the source documents ask for: row -> test -> result.
+inventory: $(with_test)
+	$(python) -m tests.inventory
 
 bench: $(with_bench)
 	$(python) -m benchmarks run

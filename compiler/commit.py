@@ -129,7 +129,9 @@ def _without_conflicts(
 def _inside_branches(rows: list[Instruction]) -> set[int]:
     inside: set[int] = set()
     for number, row in enumerate(rows):
-        inside.update(range(min(number, row.target), max(number, row.target)) if row.target >= 0 else ())
+        inside.update(
+            range(min(number, row.target), max(number, row.target)) if row.target >= 0 else ()
+        )
     return inside
 
 

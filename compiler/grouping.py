@@ -79,6 +79,7 @@ class _Grouper:
         waits for a later kernel anyway (`momentum * velocity`, needed where the gradient arrives).
         The later group has the higher level, so this makes no cycle.
         """
+        # That a value is an output of the graph does not tie it to an early kernel.
         users: dict[Group, set[object]] = {}
         for node in graph:
             own = self.groups.get(node, node)
@@ -86,9 +87,6 @@ class _Grouper:
                 group = self.groups.get(child)
                 if group is not None and group is not own:
                     users.setdefault(group, set()).add(own)
-        for node in graph.outputs:
-            if node in self.groups:
-                users.setdefault(self.groups[node], set()).add(None)
         for group in sorted(users, key=lambda group: -group.level):
             (target, *others) = users[group]
             if not others and isinstance(target, Group) and _absorbs(target, group):

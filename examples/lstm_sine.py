@@ -15,59 +15,42 @@ import numpy as np
 from plotting import picture
 
 import symgraph as sg
+from symgraph.layers import LSTM, Layer, Linear
 
 Array = np.ndarray[Any, Any]
 HIDDEN, ROWS, PIECE = 100, 30, 30
-States = tuple[sg.Node, sg.Node]
 
 
-def gates(rng: np.random.RandomState, inputs: int) -> Array:
-    """Draw the weights (inputs, 4 HIDDEN) of four gates, one after the other."""
-    drawn = [rng.randn(inputs, HIDDEN) * np.sqrt(1 / inputs) for _ in range(4)]
-    return np.concatenate(drawn, axis=1)
-
-
-class LSTM(sg.layers.Layer):
-    """Cells that forget, take in and give out, and a linear layer that makes predictions."""
+class Network(Layer):
+    """An LSTM, and a linear layer that makes a prediction of its output."""
 
     def __init__(self, rng: np.random.RandomState) -> None:
-        """Draw the weights; the states that calls carry on are zero at first."""
-        self.hidden = sg.Parameter(gates(rng, HIDDEN), "hidden")
-        self.input = sg.Parameter(gates(rng, 1), "input")
-        self.offset = sg.Parameter(np.zeros(4 * HIDDEN), "offset")
-        self.output = sg.layers.Linear(1, in_size=HIDDEN, dtype="float64", seed=rng)
-        self.h = sg.State(np.zeros((ROWS, HIDDEN)), "h")
-        self.c = sg.State(np.zeros((ROWS, HIDDEN)), "c")
+        """Make the layers; weights are drawn gate by gate, those for the state first."""
+        self.rnn = LSTM(HIDDEN, in_size=1, dtype="float64")
+        self.output = Linear(1, in_size=HIDDEN, dtype="float64", seed=rng)
+        for parameter in (self.rnn.Wh, self.rnn.Wx):
+            inputs = len(parameter)
+            gates = [rng.randn(inputs, HIDDEN) * np.sqrt(1 / inputs) for _ in range(4)]
+            parameter.value = np.concatenate(gates, axis=1)
 
-    def forward(self, x: sg.Node, start: States) -> tuple[sg.Node, States]:
-        """Build the predictions (T, rows, 1) for a piece (T, rows, 1), and the states after it."""
+    def forward(self, x: sg.Node) -> sg.Node:
+        """Build the predictions (T, N, 1) for a piece (T, N, 1) by itself."""
+        y: sg.Node = self.output(self.rnn(x))
+        return y
 
-        def step(states: States, row: sg.Node) -> tuple[States, sg.Node]:
-            h, c = states
-            f, i, o, u = sg.split(row @ self.input + self.offset + h @ self.hidden, 4, axis=1)
-            c = sg.sigmoid(f) * c + sg.sigmoid(i) * sg.tanh(u)
-            h = sg.sigmoid(o) * sg.tanh(c)
-            return (h, c), h
-
-        end, hidden = sg.scan(step, start, x)
-        return self.output(hidden), end
+    def resume(self, x: sg.Node) -> sg.Node:
+        """Build the predictions for a piece that follows on the one before."""
+        y: sg.Node = self.output(self.rnn.resume(x))
+        return y
 
 
-def build(model: LSTM) -> tuple[sg.Function, sg.Function, sg.Function]:
+def build(model: Network) -> tuple[sg.Function, sg.Function, sg.Function]:
     """Return the training step, one that only goes on, and the function that predicts."""
     x, t = (sg.Placeholder(name, ("T", ROWS, 1), "float64") for name in ("x", "t"))
-    y, (h, c) = model(x, (model.h, model.c))
-    loss = sg.sum((y - t) ** 2) / ROWS
-    carried = {model.h: h, model.c: c}
+    loss = sg.sum((model.resume(x) - t) ** 2) / ROWS
     updates = sg.optim.Adam().updates(loss, model.parameters())
     one = sg.Placeholder("x", ("T", 1, 1), "float64")
-    zeros = sg.Constant(np.zeros((1, HIDDEN)))
-    predicted, _ = model(one, (zeros, zeros))
-    return (
-        sg.compile(loss, updates={**updates, **carried}),
-        sg.compile(loss, updates=carried),
-        sg.compile(predicted[:, 0]),
-    )
+    return sg.compile(loss, updates=updates), sg.compile(loss), sg.compile(model(one)[:, 0])
 
 
 def train(epochs: int, whole: bool = True) -> tuple[list[float], sg.Function]:
@@ -80,11 +63,11 @@ def train(epochs: int, whole: bool = True) -> tuple[list[float], sg.Function]:
     rng = np.random.RandomState(0)
     batches = list(sg.data.SeqDataLoader(sg.data.SinCurve(rng=rng), ROWS))
     x, t = (np.stack(part) for part in zip(*batches, strict=True))
-    model = LSTM(rng)
+    model = Network(rng)
     step, go_on, predict = build(model)
     losses = []
     for _ in range(epochs):
-        model.h.value = model.c.value = np.zeros((ROWS, HIDDEN))
+        model.rnn.reset_state()
         first = step(x=x[:PIECE], t=t[:PIECE])
         second = (step if whole else go_on)(x=x[PIECE:], t=t[PIECE:])
         losses.append(float(first + second) / len(x))

@@ -1,6 +1,6 @@
 """A variational autoencoder of handwritten digits: two numbers for each, and a map of all digits.
 
-python examples/vae.py --epochs 20
+python examples/vae.py --epochs 15
 
 The noise of the training step is drawn inside of it, anew at each call. Draws the map, and where the
 digits lie on it, to examples/output/vae.png.
@@ -51,7 +51,7 @@ class VAE(Layer):
         mean, log_variance = self.encode(x)
         noise = sg.random.normal(mean.shape, dtype="float32", seed=0)
         logits = self.decoder(mean + sg.exp(0.5 * log_variance) * noise)
-        restoring = sg.nn.sigmoid_cross_entropy(sg.nn.flatten(logits), sg.nn.flatten(x))
+        restoring = sg.nn.sigmoid_cross_entropy(logits, x)
         return restoring + divergence(mean, log_variance)
 
 
@@ -79,13 +79,14 @@ def draw(model: VAE, x: sg.Placeholder) -> None:
     """Draw what the decoder makes of a grid of codes, and the codes of all digits."""
     z = sg.Placeholder("z", ("N", 2), "float32")
     decode, encode = sg.compile(sg.sigmoid(model.decoder(z))), sg.compile(model.encode(x)[0])
-    side = np.linspace(-2, 2, 15, dtype="float32")
+    side = np.linspace(-1.8, 1.8, 10, dtype="float32")
     grid = np.stack(np.meshgrid(side, -side), axis=-1).reshape(-1, 2)
-    decoded = decode(z=grid).reshape(15, 15, 8, 8).transpose(0, 2, 1, 3).reshape(120, 120)
+    framed = np.pad(decode(z=grid), ((0, 0), (0, 0), (1, 1), (1, 1)))
+    decoded = framed.reshape(10, 10, 10, 10).transpose(0, 2, 1, 3).reshape(100, 100)
     images, labels = sg.data.digits()
     codes = encode(x=images.reshape(-1, 1, 8, 8))
     with picture("vae.png", columns=2, figsize=(11, 5)) as (left, right):
-        left.imshow(decoded, cmap="gray_r", extent=(-2.14, 2.14, -2.14, 2.14))
+        left.imshow(decoded, cmap="gray_r", extent=(-2, 2, -2, 2))
         left.set(title="What the decoder makes of codes", xlabel="first", ylabel="second")
         points = right.scatter(*codes.T, c=labels, cmap="tab10", s=8, vmin=-0.5, vmax=9.5)
         right.figure.colorbar(points, ax=right, ticks=range(10), label="digit")
@@ -95,7 +96,7 @@ def draw(model: VAE, x: sg.Placeholder) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Train, print the loss of first and last epoch, and draw."""
     parser = argparse.ArgumentParser(description="Train a variational autoencoder on digits.")
-    parser.add_argument("--epochs", type=int, default=20, help="passes over the digits")
+    parser.add_argument("--epochs", type=int, default=15, help="passes over the digits")
     losses, model, x = train(parser.parse_args(arguments).epochs)
     count = sum(parameter.size or 0 for parameter in model.parameters())
     print(f"{count} parameters")

@@ -25,7 +25,7 @@ from symgraph.shared_lock import SharedLock, run_alone, run_shared
 
 Array = np.ndarray[Any, Any]
 FIRST_CAPACITY = 64
-"""Steps of a loop of unknown length that are kept at first; four times as many when they run out."""
+"""Steps of a loop of unknown length that are kept at first; then four times as many, and so on."""
 MOST_STEPS = 1 << 40
 MAX_SHAPES = 8
 """Sets of extents whose frames are kept for the next call."""

@@ -17,6 +17,7 @@ from symgraph.runtime.tables import Places, build_tables
 Array = np.ndarray[Any, Any]
 Shapes = tuple[tuple[int, ...], ...]
 
+
 class ExtentMismatchError(ValueError):
     """Says that a relation between extents does not hold."""
 

@@ -62,9 +62,7 @@ class Tables:
     keep: tuple[Array, ...]
 
 
-def build_tables(
-    plan: Plan, addresses: Sequence[int], places: Places, threads: int
-) -> Tables:
+def build_tables(plan: Plan, addresses: Sequence[int], places: Places, threads: int) -> Tables:
     """Return the tables of a plan.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Any
 from symgraph.compiler.specialise import is_open
 from symgraph.errors import DeviceError, FeedError, GraphError
 from symgraph.function import Function, Mode
-from symgraph.leaves import PLACEHOLDER, Parameter, lift
+from symgraph.leaves import PLACEHOLDER, Parameter, State, lift
 from symgraph.location import user_location
 from symgraph.node import Graph, Node, Operand, describe, shown
 from symgraph.ops.state import check_new_value
@@ -16,7 +16,10 @@ from symgraph.structure import flatten
 from symgraph.tracking import with_tracked
 from symgraph.variant import placeholders_of
 
-Updates = Mapping[Parameter, Operand] | Iterable[tuple[Parameter, Operand]]
+# A Mapping's keys are invariant, so one from states must be named too.
+Updates = (
+    Mapping[Parameter, Operand] | Mapping[State, Operand] | Iterable[tuple[Parameter, Operand]]
+)
 
 
 def compile(

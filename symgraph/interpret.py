@@ -255,13 +255,15 @@ class _Run:
         return (*carry, *filled)
 
     def _steps(self, node: Node, given: Parts[Array]) -> tuple[int | None, int | None]:
-        """Return how many steps are taken, None if a condition ends them, and the rows there are."""
+        """Return how many steps are taken, None if a condition decides, and how many rows there are."""
         attrs = node.attrs
         length = attrs["length"]
         rows: int | None = None if length is None else self._static(length)
         for array in given.scanned:
             if rows is not None and len(array) != rows:
-                raise ShapeError(f"loop: it scans {rows} rows of one array, {len(array)} of another")
+                raise ShapeError(
+                    f"loop: it scans {rows} rows of one array, {len(array)} of another"
+                )
             rows = len(array)
         if attrs["condition"] is not None:
             return None, rows

@@ -22,14 +22,15 @@ def with_tracked(outputs: Sequence[Node], updates: Updates) -> Updates:
         updates: what it writes by the user's explicit wish.
 
     Raises:
-        GraphError: a node is tracked inside a branch or loop body, or a state that is tracked is in
-            `updates` too.
+        GraphError: a node is tracked inside a branch or loop body, a state that is tracked is in
+            `updates` too, or one that may be tracked once is tracked twice.
     """
     graph = Graph((), (*outputs, *(value for _, value in updates)))
     tracked = _tracked(graph)
     current: dict[Node, Node] = {}
     for node in tracked:
         states = node.attrs["states"]
+        _refuse_repeated(node, current, tracked)
         current |= zip(states, _after(node.inputs[1:], current), strict=True)
     explicit = {parameter for parameter, _ in updates}
     for state in current:
@@ -39,6 +40,17 @@ def with_tracked(outputs: Sequence[Node], updates: Updates) -> Updates:
                 f"it too: {describe(_writer(tracked, state))}\n  at {user_location()}"
             )
     return updates + [(s, value) for s, value in current.items() if isinstance(s, Parameter)]
+
+
+def _refuse_repeated(node: Node, current: Mapping[Node, Node], tracked: Sequence[Node]) -> None:
+    """Refuse to track a state once more where that would not go on from the first time."""
+    for state in node.attrs["states"]:
+        if state in current and node.attrs["once"]:
+            raise GraphError(
+                f"one function carries {describe(state)} on twice: {describe(node)} and "
+                f"{describe(_writer(tracked, state))}\n  at {user_location()}\n"
+                "  pass all steps as one sequence, or hand the carry on with run"
+            )
 
 
 def _tracked(graph: Graph) -> list[Node]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from symgraph.compiler.passes.interning import Interner
 from symgraph.compiler.passes.loop_motion import move_out
 from symgraph.compiler.rewrite import map_subgraphs, rebuild, with_inputs
 from symgraph.node import Graph, Node, topological
-from symgraph.op import Leaf
 from symgraph.ops.branches import substituted
-from symgraph.ops.composite import argument
 from symgraph.ops.control import PROJECT
 from symgraph.ops.loop import LOOP, Parts, parts, trips
 
@@ -141,9 +138,7 @@ def _same_condition(longer: Node, shorter: Node) -> bool:
     own, other = longer.attrs["condition"], shorter.attrs["condition"]
     count, fewer = longer.attrs["carries"], shorter.attrs["carries"]
     known = dict(zip(other.inputs[:fewer], own.inputs, strict=False))
-    outer = dict(
-        zip(parts(longer.inputs, longer.attrs).captured, own.inputs[count:], strict=True)
-    )
+    outer = dict(zip(parts(longer.inputs, longer.attrs).captured, own.inputs[count:], strict=True))
     given = parts(shorter.inputs, shorter.attrs).captured
     known.update((leaf, outer[n]) for leaf, n in zip(other.inputs[fewer:], given, strict=True))
     one = _interned(own.outputs, {}, interner)

@@ -29,6 +29,7 @@ class _Patches:
     stride: tuple[ir.Value, ir.Value]
     pad: tuple[ir.Value, ir.Value]
     dilation: tuple[ir.Value, ir.Value]
+    nothing: ir.Value
 
     def product(self, *factors: ir.Value) -> ir.Value:
         """Gives the product of extents."""
@@ -92,9 +93,9 @@ def emit_patches(
     size, windows, kernel, stride, pad, dilation = (
         (reader.integer(), reader.integer()) for _ in range(6)
     )
-    patches = _Patches(
-        builder, dtype, source, out, channels, size, windows, kernel, stride, pad, dilation
-    )
+    pairs = (size, windows, kernel, stride, pad, dilation)
+    nothing = elements(builder, dtype, 1).hidden_zero()
+    patches = _Patches(builder, dtype, source, out, channels, *pairs, nothing)
     with emit.counted_loop(builder, lo, hi, _ONE) as task:
         if name == "im2col" and to_matrix:
             _write_matrix(patches, task, step)
@@ -126,25 +127,26 @@ def _read(
     if lanes == 1:
         valid = builder.and_(limit, patches.is_inside(1, column))
         safe = builder.select(valid, column, _ZERO)
-        return _read_if(builder, access, access.place(line, safe), valid)
+        return _read_if(patches, access, access.place(line, safe), valid)
     if step == 1:
         return access.load(access.place(line, column), _inside_mask(patches, column, limit, lanes))
-    halves = [
+    left, right = (
         access.load(access.place(line, start), _inside_mask(patches, start, limit, lanes))
         for start in (column, builder.add(column, emit.int64(lanes)))
-    ]
-    return emit.permute(builder, *halves, range(0, 2 * lanes, 2))
+    )
+    return emit.permute(builder, left, right, range(0, 2 * lanes, 2))
 
 
-def _read_if(builder: ir.IRBuilder, access: Elements, place: ir.Value, valid: ir.Value) -> ir.Value:
+def _read_if(patches: _Patches, access: Elements, place: ir.Value, valid: ir.Value) -> ir.Value:
     """Loads one element, or gives zero."""
+    builder = patches.builder
     before = builder.block
     with builder.if_then(valid, likely=True):
         found = access.load(place)
         inside = builder.block
     value = builder.phi(access.kind)
     value.add_incoming(found, inside)
-    value.add_incoming(emit.zero(access.kind), before)
+    value.add_incoming(patches.nothing, before)
     return value
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from llvmlite import ir
 
 from symgraph.runtime.kernels import emit
@@ -48,13 +50,13 @@ def emit_pooling(
     is_paired = window.is_paired and window.fills_lanes
     is_single = not window.fills_lanes or (name == "window_spread" and not is_paired)
     walk = Walk(builder, dtype, window, reader, lanes=1 if is_single else None)
-    body = {
+    bodies: dict[str, Callable[..., None]] = {
         "max_pool": emit_largest,
         "max_pool_select": emit_select,
         "max_pool_scatter": emit_tiles if is_paired else emit_scatter,
         "window_mean": emit_mean,
         "window_spread": emit_pairs if is_paired else emit_shares,
-    }[name]
+    }
     with emit.counted_loop(builder, lo, hi, emit.int64(1)) as plane:
         planes = [
             walk.access.place(
@@ -62,4 +64,4 @@ def emit_pooling(
             )
             for k, array in enumerate(arrays)
         ]
-        body(walk, *planes)
+        bodies[name](walk, *planes)

@@ -113,11 +113,10 @@ class Dataset:
             yield self[row]
 
     def _several(self, rows: slice | Array) -> tuple[Any, Any]:
-        numbers = range(len(self))[rows] if isinstance(rows, slice) else rows.tolist()
-        data = _taken(self._checked_data(), rows, numbers, self.transform)
+        data = _taken(self._checked_data(), rows, self.transform)
         if self.label is None:
             return data, None
-        return data, _taken(self.label, rows, numbers, self.target_transform)
+        return data, _taken(self.label, rows, self.target_transform)
 
     def _as_rows(self, index: Any) -> Array:
         rows = np.asarray(index)
@@ -128,7 +127,10 @@ class Dataset:
                 "samples are chosen by an int, a slice, a list of ints, or truth values, "
                 f"one for each of the {len(self)} samples; not by {index!r}"
             )
-        return np.array([self._bounded(row) for row in rows.tolist()], np.int64)
+        count = len(self)
+        if rows.size and not (-count <= rows.min() and rows.max() < count):
+            self._bounded(int(rows[(rows < -count) | (rows >= count)][0]))
+        return rows.astype(np.int64) % count if count else rows.astype(np.int64)
 
     def _bounded(self, row: int) -> int:
         count = len(self)
@@ -183,12 +185,18 @@ class ArrayDataset(Dataset):
         super().__init__(True, transform, target_transform)
 
 
-def _taken(source: Any, rows: slice | Array, numbers: Any, transform: TransformLike | None) -> Any:
+def _taken(source: Any, rows: slice | Array, transform: TransformLike | None) -> Any:
     """Return the chosen entries of `source`, transformed, as one array of its own memory."""
     if isinstance(source, np.ndarray):
         # `take` is faster than indexing with integers; both give contiguous memory.
         chosen: Any = source[rows].copy() if isinstance(rows, slice) else source.take(rows, axis=0)
     else:
-        chosen = [source[number] for number in numbers]
+        chosen = [source[number] for number in _numbers(rows, len(source))]
     results = apply_to_all(transform, chosen)
-    return results if isinstance(results, np.ndarray) else stack(results, list(numbers))
+    if isinstance(results, np.ndarray):
+        return results
+    return stack(results, _numbers(rows, len(source)))
+
+
+def _numbers(rows: slice | Array, count: int) -> list[int]:
+    return list(range(count)[rows]) if isinstance(rows, slice) else rows.tolist()

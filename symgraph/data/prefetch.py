@@ -125,6 +125,8 @@ class Prefetched(Iterator[Item], Generic[Item]):
             self._start()
         result = self._line.results.get()
         if result is _END or isinstance(result, _Failure):
+            # There may be further consumers, in other threads, who wait too.
+            self._line.results.put(_END)
             self.close()
             if isinstance(result, _Failure):
                 try:

@@ -18,7 +18,7 @@ from symgraph.ops.filled import zeros as zero_array
 from symgraph.ops.identity import stop_gradient
 from symgraph.ops.linalg import linear, matmul
 from symgraph.ops.loops import scan
-from symgraph.ops.state import track
+from symgraph.ops.state import track_once
 from symgraph.ops.transcendental import tanh
 
 Nodes = tuple[Node, ...]
@@ -46,7 +46,7 @@ class Recurrent(Weighted):
         DTypeError: the dtype is no float.
     """
 
-    made = ("Wx", "Wh", "b")
+    made: ClassVar[tuple[str, ...]] = ("Wx", "Wh", "b")
     input_size = InputSize("in_size", -1, "inputs", "Wx", 2, 0)
     gates: ClassVar[int]
     """How many products of one size a step makes of its input."""
@@ -142,9 +142,7 @@ class Recurrent(Weighted):
                 f"{self!r} needs to know which axis the batch is\n  at {user_location()}\n"
                 "  give that axis of the placeholder a name, such as 'N', or a number"
             )
-        return tuple(
-            zero_array((batch, self.hidden), dtype=self.dtype) for _ in self.state_names
-        )
+        return tuple(zero_array((batch, self.hidden), dtype=self.dtype) for _ in self.state_names)
 
     def resume(self, xs: Operand) -> Node:
         """Build the outputs of steps that follow on those of the call before.
@@ -172,7 +170,7 @@ class Recurrent(Weighted):
         rows = self._rows(xs)
         states = self._states(rows)
         final, ys = self.run(rows, tuple(map(stop_gradient, states)))
-        return track(ys, dict(zip(states, final, strict=True)))
+        return track_once(ys, dict(zip(states, final, strict=True)))
 
     def reset_state(self) -> None:
         """Begin again with zeros, in functions that are compiled already too."""

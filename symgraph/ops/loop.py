@@ -16,7 +16,6 @@ from symgraph.types import UNKNOWN, TensorType, TupleType, promote
 Entry = TypeVar("Entry")
 
 
-
 @dataclass(frozen=True, slots=True)
 class Parts(Generic[Entry]):
     """The operands of a loop, or what belongs to each of them.

@@ -254,9 +254,9 @@ def _backward(
     first, second = len(step.carries), len(step.carries) + len(sums)
     outputs[first:second] = [a + b for a, b in zip(sums, outputs[first:second], strict=True)]
     leaves = (*step.carry_seeds, *sums, *row_leaves, *stand_ins.values())
-    starts = [
-        _or_zeros(g[k], y.type.items[k]) for k in step.carries
-    ] + [_or_zeros(None, leaf.type) for leaf in sums]
+    starts = [_or_zeros(g[k], y.type.items[k]) for k in step.carries] + [
+        _or_zeros(None, leaf.type) for leaf in sums
+    ]
     outer = dict(zip(own.captured, given.captured, strict=True))
     return LOOP(
         *(() if count is None else (count,)),
@@ -275,7 +275,7 @@ def _backward(
 
 
 def _length(y: Node, attrs: Mapping[str, Any]) -> Any:
-    """Return how many steps the loop `y` takes at most, where no array of the backward loop says."""
+    """Return how many steps the loop `y` takes at most."""
     from symgraph.ops.loop import trips
 
     return trips(tuple(node.type for node in y.inputs), attrs)

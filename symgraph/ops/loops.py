@@ -50,9 +50,9 @@ def scan(
 
     Args:
         fn: builds one step: `fn(carry, x)` returns `(new carry, y)`. `carry` is structured as
-            `init`, `x` as `xs` (None if there is no `xs`); `y` is a node, a (nested) tuple of nodes,
-            or None. It uses outer nodes by name, and is called several times while the graph is
-            built.
+            `init`, `x` as `xs` (None if there is no `xs`); `y` is a node, a (nested) tuple of
+            nodes, or None. It uses outer nodes by name, and is called several times while the graph
+            is built.
         init: the carry before the first step: a node, a number, or a (nested) tuple of them.
         xs: arrays whose rows (along axis 0) the steps see: a node or a (nested) tuple of nodes.
         length: the number of steps; needed only without `xs`. An int, or the name of an extent.
@@ -142,9 +142,7 @@ def while_loop(
         )
     body = _settled("while_loop", step, start, structure, [])
     own = tuple(argument(node.type) for node in body.start)
-    condition = trace(
-        cond_fn, "while_loop: the condition", (rebuilt(structure, iter(own)),), own
-    )
+    condition = trace(cond_fn, "while_loop: the condition", (rebuilt(structure, iter(own)),), own)
     if condition.structure is not None:
         raise GraphError(
             f"while_loop: the condition is one truth value, not {outline(condition)}\n"
@@ -205,7 +203,7 @@ class _Body:
 
     @property
     def without_rows(self) -> bool:
-        return self.row_structure == ()
+        return bool(self.row_structure == ())
 
 
 def _settled(
@@ -230,7 +228,8 @@ def _settled(
                 f"{name}: the step returns a carry structured as {found}, where init is {ours}\n"
                 f"  at {user_location()}"
             )
-        kept = [_kept(name, k, *pair) for k, pair in enumerate(zip(start, branch.outputs))]
+        ends = zip(start, branch.outputs, strict=False)
+        kept = [_kept(name, k, *pair) for k, pair in enumerate(ends)]
         if all(new is old for new, old in zip(kept, start, strict=True)):
             break
         start = kept

@@ -29,13 +29,14 @@ def _track_gradient(g: Node, _y: Node, _x: Node, *values: Node, **attrs: Any) ->
 
 TRACK = Op(
     name="track",
-    kind=Composite(lambda y, *values, states, number: y),
+    kind=Composite(lambda y, *values, **attrs: y),
     infer=_infer_track,
-    numpy=lambda y, *values, states, number: y,
+    numpy=lambda y, *values, **attrs: y,
     grad=_track_gradient,
     samples=(),
     doc="The first operand. A function that computes it also writes the other operands to `states`;"
-    " `number` tells which of several such writes comes first.",
+    " `number` tells which of several such writes comes first; where `once` holds, there may be no"
+    " other one.",
 )
 
 
@@ -67,6 +68,19 @@ def track(y: Operand, updates: Mapping[State, Operand]) -> Node:
         >>> f(x=3.0), f(x=4.0), total.value
         (array(6.), array(8.), array(7.))
     """
+    return _tracked(y, updates, once=False)
+
+
+def track_once(y: Operand, updates: Mapping[State, Operand]) -> Node:
+    """Return `y` as `track` does, for states that a function may track only once.
+
+    That is so where `y` itself depends on them: it reads the values from before the call, so a
+    second use would not go on where the first one ended.
+    """
+    return _tracked(y, updates, once=True)
+
+
+def _tracked(y: Operand, updates: Mapping[State, Operand], once: bool) -> Node:
     if not isinstance(updates, Mapping) or not updates:
         raise GraphError(
             f"track takes a dict from states to their new values, not {updates!r}\n"
@@ -81,7 +95,7 @@ def track(y: Operand, updates: Mapping[State, Operand]) -> Node:
     values = [lift(value) for value in updates.values()]
     for state, value in zip(updates, values, strict=True):
         check_new_value(state, value)
-    return TRACK(lift(y), *values, states=tuple(updates), number=next(_numbers))
+    return TRACK(lift(y), *values, states=tuple(updates), number=next(_numbers), once=once)
 
 
 def check_new_value(parameter: Parameter, value: Node) -> None:

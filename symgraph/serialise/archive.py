@@ -88,7 +88,7 @@ def encode_metadata(metadata: Mapping[str, Any]) -> bytes:
         CheckpointError: it holds what JSON cannot.
     """
     try:
-        return json.dumps(dict(metadata), sort_keys=True).encode()
+        return json.dumps(dict(metadata)).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"metadata are str, numbers, lists and dicts of them: {error}\n  at {user_location()}"

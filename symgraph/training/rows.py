@@ -144,10 +144,12 @@ def _converted(name: str, batch: Array, dtype: str) -> Array:
             with np.errstate(over="raise"):
                 batch = batch.astype(dtype)
         except FloatingPointError:
-            raise FeedError(
-                f"{name} holds numbers that are too large for {dtype}\n  at {user_location()}"
-            ) from None
+            raise _too_large(name, dtype) from None
     return np.ascontiguousarray(batch)
+
+
+def _too_large(name: str, dtype: str) -> FeedError:
+    return FeedError(f"{name} holds numbers that are too large for {dtype}\n  at {user_location()}")
 
 
 def _check(name: str, array: Array, node: Node, hint: str) -> None:
@@ -169,6 +171,10 @@ def _check(name: str, array: Array, node: Node, hint: str) -> None:
             f"{name} has the dtype {array.dtype}, but {wanted} is needed: {hint}\n"
             f"  at {user_location()}"
         )
+    if wanted == "float32" and array.dtype == "float64" and array.size:
+        largest = np.finfo(np.float32).max
+        if any(largest < abs(number) < np.inf for number in (array.min(), array.max())):
+            raise _too_large(name, wanted)
 
 
 def check_labels(name: str, labels: Array, classes: object) -> None:

@@ -66,7 +66,7 @@ def _ends_word(number: str, prefix: str) -> bool:
     return not (prefix[-1].isdigit() and number[len(prefix)].isdigit())
 
 
-@dataclass
+@dataclass(eq=False)
 class Recorder:
     """A plugin of pytest: keeps the tests of some rows, and how they went."""
 
@@ -136,11 +136,12 @@ def report(recorder: Recorder, executed: bool) -> int:
     return counts["fail"] + counts["missing"] + len(recorder.stale)
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], paths: Sequence[str] = ("tests",)) -> int:
     """Run the tests of the rows named in the arguments, all by default, and print the table.
 
     Args:
         arguments: sections or numbers of rows; `--list` shows the tests without running them.
+        paths: where to look for tests.
 
     Returns:
         0 if every row has a test and all pass, 1 if not, 2 if pytest could not run.
@@ -151,7 +152,7 @@ def main(arguments: Sequence[str]) -> int:
     if not recorder.rows:
         print(f"no row is called {' or '.join(prefixes)}", file=sys.stderr)
         return 2
-    options = ["-q", "--no-header", "tests"]
+    options = ["-q", "--no-header", *paths]
     if not executed:
         options += ["--collect-only", "-qq"]
     status = pytest.main(options, plugins=[recorder])

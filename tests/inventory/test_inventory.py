@@ -163,3 +163,22 @@ def test_tests_that_belong_to_no_row_are_left_out():
     assert len(Config.hook.left_out) == len(ITEMS) - 1
     unknown = {f"{number}: no such row, but a test names it" for number in ("X1", "X2", "X3")}
     assert set(recorder.stale) == unknown
+
+
+def test_the_script_runs_the_tests_of_a_row_and_prints_them():
+    code = (
+        "import sys; from tests.inventory.table import main;"
+        "sys.exit(main(sys.argv[1:], ['tests/test_inventory_concepts.py']))"
+    )
+    command = [sys.executable, "-c", code, "A20", "A16"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout
+    *_, first, test, second, below, blank, summary = ran.stdout.splitlines()
+    assert first.split()[:2] == ["A16", "pass"]
+    assert test.strip() == "pass: tests/test_inventory_concepts.py::test_row (2 cases)"
+    assert second.split()[:2] == ["A20", "pass"]
+    assert below.strip() == "pass: tests/test_inventory_concepts.py::test_row[A20]"
+    assert (blank, summary) == ("", "2 rows: 2 pass, 0 fail, 0 missing, 0 skip, 0 stale")
+    command = [sys.executable, "-m", "tests.inventory", "no-such-row"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (2, "no row is called no-such-row\n")

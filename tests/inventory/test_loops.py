@@ -31,9 +31,7 @@ def test_the_sine_series_decides_itself_when_to_end():
     y, count = sine_until(x, threshold)
     f = compile([y, grad(y, x), count])
     value, slope, terms = f(x=np.pi / 4, threshold=1e-4)
-    np.testing.assert_allclose(
-        [value, slope], [0.7071064695751781, 0.7071032148228457], rtol=1e-12
-    )
+    np.testing.assert_allclose([value, slope], [0.7071064695751781, 0.7071032148228457], rtol=1e-12)
     assert terms == 4
     value, slope, terms = f(x=np.pi / 4, threshold=1e-150)
     np.testing.assert_allclose([value, slope], [0.7071067811865475] * 2, rtol=1e-12)

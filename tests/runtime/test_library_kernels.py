@@ -1,25 +1,21 @@
 """Gather, scatter_add, cumsum, argmax and argmin against NumPy."""
 
-import itertools
-import math
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from symgraph.runtime.jit import compile_kernel, get_kernel
+from symgraph.runtime.jit import compile_kernel
 from symgraph.runtime.kernels.arg_reduce import arg_reduce_source
 from symgraph.runtime.kernels.gather import COLUMN_BLOCK, gather_source, scatter_add_source
 from symgraph.runtime.kernels.scan import cumsum_source
 from symgraph.runtime.loader import _ElfImage
-from tests.runtime.kernels import KERNEL_TYPE
+from tests.runtime.guarded import random_array, run, run_both_ways
 
 NUMBERS = ("int32", "int64", "float32", "float64")
 DTYPES = ("bool", *NUMBERS)
 CODE = 7
-# What surrounds every output, to see writes outside of it.
-GUARD = 64
 SOURCES = {
     "gather": gather_source("bool", ("int32", "int64")),
     "scatter_add": scatter_add_source("float32", ("int64",)),
@@ -27,53 +23,6 @@ SOURCES = {
     "argmax": arg_reduce_source("argmax", "bool"),
     "argmin": arg_reduce_source("argmin", "float64"),
 }
-
-
-def random_array(rng, dtype, shape):
-    if dtype == "bool":
-        return rng.random(shape) < 0.5
-    if dtype.startswith("int"):
-        limits = np.iinfo(dtype)
-        return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
-    return rng.standard_normal(shape).astype(dtype)
-
-
-class Guarded:
-    """An array of ones bits in the middle of more of them."""
-
-    def __init__(self, shape, dtype):
-        size = math.prod(shape) * np.dtype(dtype).itemsize
-        self.memory = np.full(size + 2 * GUARD, 255, np.uint8)
-        self.array = self.memory[GUARD : GUARD + size].view(dtype).reshape(shape)
-
-    def check(self):
-        assert (self.memory[:GUARD] == 255).all()
-        assert (self.memory[self.memory.size - GUARD :] == 255).all()
-
-
-def word(argument):
-    return argument.ctypes.data if isinstance(argument, np.ndarray) else argument
-
-
-def run(source, arguments, extent, pieces=()):
-    """Run a kernel over [0, extent), cut at `pieces`, last slice first."""
-    words = np.array([word(argument) for argument in arguments], np.int64)
-    edges = [0, *sorted(pieces), extent]
-    kernel = KERNEL_TYPE(get_kernel(source))
-    for lo, hi in reversed(list(itertools.pairwise(edges))):
-        kernel(words.ctypes.data, lo, hi)
-
-
-def run_both_ways(source, make_arguments, shape, dtype, extent, rng):
-    """Return what the kernel writes, having checked that slicing does not matter."""
-    results = []
-    for pieces in ((), rng.integers(0, extent + 1, 3).tolist()):
-        out = Guarded(shape, dtype)
-        run(source, make_arguments(out.array), extent, pieces)
-        out.check()
-        results.append(out.array)
-    assert results[0].tobytes() == results[1].tobytes()
-    return results[0]
 
 
 def random_indices(rng, index_dtypes, extents, count):

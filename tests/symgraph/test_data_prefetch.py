@@ -3,7 +3,6 @@
 import contextvars
 import gc
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -191,9 +190,9 @@ def test_garbage_collected_by_the_thread_itself():
         passing.myself = passing
         next(passing)
         del passing
-    gc.collect()
     deadline = time.monotonic() + 10
     while _threads() and time.monotonic() < deadline:
+        gc.collect()  # in vain while a thread is at it
         time.sleep(0.01)
 
 
@@ -281,13 +280,11 @@ def test_a_forked_child_goes_on_and_begins_anew():
 import warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads
 child = os.fork()
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if child else 0
 rest = [b[0].item() for b in passing]
 print(rest == list(range(4, 40, 4)), [b[0].item() for b in loader] == list(range(0, 40, 4)))
 print([t.name for t in threading.enumerate() if "prefetch" in t.name])
-sys.stdout.flush()
-if child == 0:
-    os._exit(0)
-sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+sys.exit(status)
 """)
     assert printed == ["True True", "[]"] * 2
 
@@ -311,20 +308,20 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), next(passing).tolist()
 
 def test_ctrl_c_reaches_a_consumer_that_waits():
     printed = _run("""
+passing.close()
 class Slow:
     def __len__(self):
         return 10
     def __getitem__(self, index):
-        time.sleep(0.2)
+        time.sleep(0.1)
         return index
-threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
 started = time.monotonic()
 try:
     list(DataLoader(Slow(), 10, prefetch=1))
 except KeyboardInterrupt:
-    print(time.monotonic() - started < 1.0)
+    print(time.monotonic() - started < 0.8)
 gc.collect()
 print([t.name for t in threading.enumerate() if "prefetch" in t.name])
 """)
-    assert printed[0] == "True"
-    assert signal.SIGINT
+    assert printed == ["True", "[]"]

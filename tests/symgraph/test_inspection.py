@@ -307,7 +307,7 @@ def test_watching_an_unknown_node_is_refused(step):
 
 
 def test_stages_are_in_the_order_of_the_passes(step):
-    assert list(step[0].stages) == ["specialise", "expand", "simplify", "cse", "fuse"]
+    assert list(step[0].stages) == ["specialise", "expand", "simplify", "cse", "loops", "fuse"]
 
 
 def test_the_source_is_readable_and_commented(step):

@@ -197,7 +197,7 @@ def test_a_carry_that_changes_its_type_is_refused():
         scan(lambda c, _: ((c[0], c[1][None]), None), (x, x), length=2)
     with pytest.raises(ShapeError, match=r"starts as float32\[3\].*returns float32\[2\]"):
         scan(lambda c, _: (c[:2], None), x, length=2)
-    with pytest.raises(GraphError, match="carry structured as array .* where init is"):
+    with pytest.raises(GraphError, match=r"carry structured as array .* where init is"):
         scan(lambda c, _: (c[0], None), (x, x), length=2)
 
 
@@ -241,7 +241,7 @@ def test_lengths_that_differ_at_the_call_are_refused():
     for mode in MODES:
         f = compile(carry, mode=mode)
         assert f(a=np.ones(3), b=np.ones(3)) == 3
-        with pytest.raises(sg.SymGraphError, match="scans .* rows of one array"):
+        with pytest.raises(sg.SymGraphError, match=r"scans .* rows of one array"):
             f(a=np.ones(3), b=np.ones(4))
 
 

@@ -92,7 +92,7 @@ def test_a_model_without_a_known_input_names_the_layer():
 # Pictures.
 
 
-@pytest.mark.inventory("K.get_dot_graph")
+@pytest.mark.inventory("K.dot")
 def test_a_model_draws_what_it_built_last(tmp_path):
     model = Sequential(Linear(3, seed=0), sg.relu)
     with pytest.raises(sg.GraphError, match=r"was not called yet, so there is nothing to draw"):

@@ -129,7 +129,7 @@ def test_float32_gradients_are_as_exact_as_their_dtype():
 
 
 def test_one_compilation_serves_all_batches_and_an_empty_one_changes_nothing():
-    leaves, outputs = training_step(SHAPES[1], "float32")
+    _, outputs = training_step(SHAPES[1], "float32")
     function = sg.compile(outputs)
     state = {"mean": batch(3, dtype="float32"), "variance": np.ones(3, np.float32)}
     scale = {"gamma": np.ones(3, np.float32), "beta": np.zeros(3, np.float32)}

@@ -141,7 +141,7 @@ def test_pickled_objects_are_never_loaded(tmp_path):
     path = tmp_path / "trap.npz"
     np.savez(path, **{"l0/w": np.array([Trap()], dtype=object), "b": np.zeros(3)})
     _refused(_pair(), path, r"'l0/w' holds pickled Python objects, which are never loaded")
-    with pytest.raises(sg.CheckpointError, match="which only unpickling could\nrestore|unpickling"):
+    with pytest.raises(sg.CheckpointError, match="holds Python objects, which only unpickling"):
         sg.load_arrays(path)
 
 

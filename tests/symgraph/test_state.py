@@ -296,3 +296,13 @@ def test_a_new_value_that_does_not_fit_is_refused():
         sg.DTypeError, match=r"the update of 'count' .* has another dtype: constant"
     ):
         track(x, {count: 1.5})
+
+
+def test_a_sequence_that_is_resumed_twice_in_one_function_is_refused():
+    layer = sg.layers.RNN(2, seed=0)
+    one, two = (Placeholder(name, (3, 4, 5), "float32") for name in ("one", "two"))
+    first, second = layer.resume(one), layer.resume(two)
+    compile(first)
+    compile(second)
+    with pytest.raises(sg.GraphError, match=f"one function carries 'h' .* on twice: track{HERE}"):
+        compile([first, second])
