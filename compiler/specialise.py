@@ -131,53 +131,69 @@ def specialise(graph: Graph, fed: Mapping[str, Fed] | None = None) -> Specialise
 
 
 def _retype(graph: Graph, types: Mapping[str, TensorType], replaced: Mapping[str, Extent]) -> Graph:
-    placeholders: dict[Node, Node] = {}
+    retyper = _Retyper(types, replaced)
+    # Inputs are typed also where no output needs them.
+    return Graph(
+        tuple(map(retyper.placeholder, graph.inputs)), rebuild(graph, retyper.transform).outputs
+    )
 
-    def placeholder(node: Node) -> Node:
-        declared = _replace(types[node.name or ""], replaced)
-        if declared != node.type and node not in placeholders:
+
+class _Retyper:
+    """Infers the types of a graph once more, from given types of placeholders."""
+
+    def __init__(self, types: Mapping[str, TensorType], replaced: Mapping[str, Extent]) -> None:
+        self.types = types
+        self.replaced = replaced
+        self.placeholders: dict[Node, Node] = {}
+        self.undecided: set[Node] = set()
+        self.gradients: dict[tuple[int, ...], list[Node]] = {}
+
+    def placeholder(self, node: Node) -> Node:
+        declared = _replace(self.types[node.name or ""], self.replaced)
+        if declared != node.type and node not in self.placeholders:
             attrs = {"name": node.name, "type": declared}
-            placeholders[node] = Node(node.op, (), attrs, declared, node.loc)
-        return placeholders.get(node, node)
+            self.placeholders[node] = Node(node.op, (), attrs, declared, node.loc)
+        return self.placeholders.get(node, node)
 
-    def transform(node: Node, inputs: tuple[Node, ...]) -> Node:
-        new = retyped(node, inputs)
-        if not _known(new) or _rests_on(new, undecided):
-            undecided.add(new)
+    def transform(self, node: Node, inputs: tuple[Node, ...]) -> Node:
+        new = self._retyped(node, inputs)
+        if not _known(new) or _rests_on(new, self.undecided):
+            self.undecided.add(new)
         return new
 
-    def retyped(node: Node, inputs: tuple[Node, ...]) -> Node:
+    def _retyped(self, node: Node, inputs: tuple[Node, ...]) -> Node:
         if node.op is PLACEHOLDER:
-            return placeholder(node)
+            return self.placeholder(node)
         if node.op in (CONSTANT, PARAMETER, ARGUMENT):
             return node
-        attrs = retyped_graphs(node, inputs)
+        attrs = self._with_graphs(node, inputs)
         while node.op is LOOP:
             settled = settled_carries(inputs, attrs)
             if settled is inputs:
                 break
             inputs = settled
-            attrs = retyped_graphs(node, inputs)
-        if replaced:
-            attrs = {key: _replace(value, replaced) for key, value in attrs.items()}
+            attrs = self._with_graphs(node, inputs)
+        if self.replaced:
+            attrs = {key: _replace(value, self.replaced) for key, value in attrs.items()}
         # The rules of gradients want decided types, so it waits for the next round else.
-        if node.op.name == "gradient" and not any(child in undecided for child in inputs):
-            return _expand_gradient(node, inputs, memo)
+        if node.op.name == "gradient" and not any(child in self.undecided for child in inputs):
+            return _expand_gradient(node, inputs, self.gradients)
         return with_inputs(node, inputs, attrs)
 
-    def retyped_graphs(node: Node, inputs: tuple[Node, ...]) -> Mapping[str, Any]:
+    def _with_graphs(self, node: Node, inputs: tuple[Node, ...]) -> Mapping[str, Any]:
+        """Return the attrs of a node with its sub-graphs retyped for these inputs."""
         kind = node.op.kind
         if not isinstance(kind, Control):
             return node.attrs
         types = tuple(child.type for child in inputs)
         return {
-            key: retyped_graph(value, kind.arguments(key, types, node.attrs))
+            key: self._graph(value, kind.arguments(key, types, node.attrs))
             if isinstance(value, Graph)
             else value
             for key, value in node.attrs.items()
         }
 
-    def retyped_graph(sub: Graph, types: tuple[TensorType, ...]) -> Graph:
+    def _graph(self, sub: Graph, types: tuple[TensorType, ...]) -> Graph:
         arguments = {
             leaf: Node(ARGUMENT, (), {"type": declared}, declared, leaf.loc)
             if leaf.type != declared
@@ -186,18 +202,13 @@ def _retype(graph: Graph, types: Mapping[str, TensorType], replaced: Mapping[str
         }
 
         def inner(node: Node, inputs: tuple[Node, ...]) -> Node:
-            return arguments[node] if node in arguments else transform(node, inputs)
+            return arguments[node] if node in arguments else self.transform(node, inputs)
 
         changed = rebuild(sub, inner)
         same = all(a is b for a, b in zip(changed.outputs, sub.outputs, strict=True))
         inputs = tuple(arguments[leaf] for leaf in sub.inputs)
         same = same and all(a is b for a, b in zip(inputs, sub.inputs, strict=True))
         return sub if same else Graph(inputs, changed.outputs)
-
-    undecided: set[Node] = set()
-    memo: dict[tuple[int, ...], list[Node]] = {}
-    # Inputs are typed also where no output needs them.
-    return Graph(tuple(map(placeholder, graph.inputs)), rebuild(graph, transform).outputs)
 
 
 def _rests_on(node: Node, undecided: set[Node]) -> bool:

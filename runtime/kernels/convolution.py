@@ -28,7 +28,7 @@ __all__ = [
     "weight_parts",
 ]
 
-VERSION = 3  # raised whenever the emitted code changes, so that cached kernels are not reused
+VERSION = 4  # raised whenever the emitted code changes, so that cached kernels are not reused
 
 
 def convolution_source(dtype: str, *, shape: TileShape | None = None) -> KernelSource:

@@ -29,7 +29,6 @@ from symgraph.runtime.kernels.convolution_patches import PatchArguments, define_
 from symgraph.runtime.kernels.convolution_tiles import TileArguments, define_copy_tile, find_run
 from symgraph.runtime.kernels.convolution_weights import define_pack_weights
 from symgraph.runtime.kernels.gemm_block import (
-    BLOCK_PANELS,
     CLASH_BYTES,
     PACK_A_PANELS,
     even_block,
@@ -41,6 +40,9 @@ from symgraph.runtime.kernels.gemm_operands import Span
 from symgraph.runtime.kernels.gemm_pack import define_pack_columns
 from symgraph.runtime.kernels.gemm_shape import ROW_GROUP, TileShape
 from symgraph.runtime.kernels.gemm_tile import PanelArguments, define_panel
+
+
+BLOCK_PANELS = 64  # panels of C that share one packing of the weights
 
 
 @dataclass(frozen=True)
@@ -288,32 +290,32 @@ class _Blocks:
         with builder.if_then(builder.not_(in_place)):
             some = builder.icmp_signed(">", block.depth, ZERO)
             rows = builder.select(some, block.rows(builder), ZERO)
-            with emit.counted_loop(builder, ZERO, rows, emit.int64(ROW_GROUP)) as first:
-                left = builder.sub(rows, first)
-                own = emit.minimum(builder, left, emit.int64(ROW_GROUP))
-                shift = builder.mul(first, weights.row)
-                target = builder.mul(builder.mul(first, block.depth), self.item)
-                target = emit.offset(builder, self.weights, target)
-                with builder.if_else(uniform) as (then, otherwise):
-                    with then:
-                        place = emit.offset(builder, unpacked[0], shift)
-                        builder.call(
-                            self.functions.pack_columns,
-                            [place, self.item, weights.row, target, group, block.depth, own, own],
-                        )
-                    with otherwise:
-                        self._emit_pack_weights(block, builder.add(source, shift), own, target)
+            with builder.if_else(uniform) as (then, otherwise):
+                with then:
+                    self._emit_pack_uniform(block, unpacked[0], rows, group)
+                with otherwise, builder.if_then(some):
+                    patches = block.problem.patches
+                    taps = [patches.taps_height, patches.taps_width]
+                    moved = weights._replace(start=source)
+                    arguments = [*moved, *taps, rows, block.k, block.depth, self.weights]
+                    builder.call(self.functions.pack_weights, arguments)
             packed_block = builder.block
         return merge(builder, (before, unpacked), (packed_block, packed))
 
-    def _emit_pack_weights(
-        self, block: _Block, source: ir.Value, rows: ir.Value, target: ir.Value
+    def _emit_pack_uniform(
+        self, block: _Block, source: ir.Value, rows: ir.Value, group: ir.Value
     ) -> None:
-        weights = block.problem.weights._replace(start=source)
-        patches = block.problem.patches
-        taps = [patches.taps_height, patches.taps_width]
-        arguments = [*weights, *taps, rows, block.k, block.depth, target]
-        self.builder.call(self.functions.pack_weights, arguments)
+        """Emit the packing of rows along which channels and taps follow each other."""
+        builder, row = self.builder, block.problem.weights.row
+        with emit.counted_loop(builder, ZERO, rows, emit.int64(ROW_GROUP)) as first:
+            own = emit.minimum(builder, builder.sub(rows, first), emit.int64(ROW_GROUP))
+            target = builder.mul(builder.mul(first, block.depth), self.item)
+            target = emit.offset(builder, self.weights, target)
+            place = emit.offset(builder, source, builder.mul(first, row))
+            builder.call(
+                self.functions.pack_columns,
+                [place, self.item, row, target, group, block.depth, own, own],
+            )
 
     def _is_uniform(self, problem: Problem) -> ir.Value:
         """Return whether channels and taps of the weights follow each other as one axis."""

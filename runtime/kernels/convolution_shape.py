@@ -9,7 +9,7 @@ from enum import IntEnum
 
 from symgraph.runtime.kernels.gemm_shape import ITEM_BYTES
 
-PATCH_ROWS = 96
+PATCH_ROWS = 144
 """Rows of the weight's gradient, seen as (C KH KW, OC), that one task of it covers."""
 
 SUM_BLOCK = 4096

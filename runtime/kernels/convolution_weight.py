@@ -37,7 +37,7 @@ from symgraph.runtime.kernels.gemm_block import reserve_bytes
 from symgraph.runtime.kernels.gemm_shape import TileShape
 from symgraph.runtime.kernels.vectors import ArgumentReader, elements
 
-GRADIENT_ROWS = 64  # rows of the result's gradient that are packed together
+GRADIENT_ROWS = 32  # rows of the result's gradient that are packed together
 
 
 @dataclass(frozen=True)

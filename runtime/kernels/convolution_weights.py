@@ -15,8 +15,8 @@ from symgraph.runtime.kernels.vectors import local
 class WeightArguments(NamedTuple):
     """The arguments of the packing function, in order.
 
-    The start of `weights` is that of the first row of the group; columns [first, first + depth) of
-    its `rows` rows are packed, as [column][ROW_GROUP].
+    The start of `weights` is that of the first row; columns [first, first + depth) of `rows` rows
+    are packed, as [group of rows][column][ROW_GROUP].
     """
 
     weights: Weights
@@ -29,7 +29,7 @@ class WeightArguments(NamedTuple):
 
 
 def define_pack_weights(module: ir.Module, shape: TileShape, dtype: str) -> ir.Function:
-    """Define the packing of one group of rows, whose columns are channels and taps.
+    """Define the packing of a block of the weights, whose columns are channels and taps.
 
     The function takes the entries of `WeightArguments`, those of `weights` first. Beyond the last
     row the last one is repeated.
@@ -43,34 +43,78 @@ def define_pack_weights(module: ir.Module, shape: TileShape, dtype: str) -> ir.F
     words = function.args
     weights = Weights(*words[: len(Weights._fields)])
     args = WeightArguments(weights, *words[len(Weights._fields) :])
-    taps = builder.mul(args.taps_height, args.taps_width)
-    channel = local(builder, builder.udiv(args.first, taps))
-    within = builder.urem(args.first, taps)
-    down = local(builder, builder.udiv(within, args.taps_width))
-    across = local(builder, builder.urem(within, args.taps_width))
-    last = builder.sub(args.rows, ONE)
-    rows = [
-        builder.mul(emit.minimum(builder, emit.int64(index), last), weights.row)
-        for index in range(ROW_GROUP)
-    ]
-    element, size = emit.ELEMENT_TYPES[dtype], shape.item_bytes
+    packer = _Packer(builder, shape, dtype, args)
+    # Columns outside: rows of one column lie close together in memory, columns far apart.
     with emit.counted_loop(builder, ZERO, args.depth, ONE) as k:
-        c, i, j = (builder.load(slot) for slot in (channel, down, across))
+        packer.emit_column(k)
+    builder.ret_void()
+    return function
+
+
+class _Packer:
+    """Emits the packing of one column, and the walk over channels and taps."""
+
+    def __init__(
+        self, builder: ir.IRBuilder, shape: TileShape, dtype: str, args: WeightArguments
+    ) -> None:
+        """Find the channel and the tap of the first column."""
+        self.builder = builder
+        self.element = emit.ELEMENT_TYPES[dtype]
+        self.size = shape.item_bytes
+        self.args = args
+        taps = builder.mul(args.taps_height, args.taps_width)
+        self.channel = local(builder, builder.udiv(args.first, taps))
+        within = builder.urem(args.first, taps)
+        self.down = local(builder, builder.udiv(within, args.taps_width))
+        self.across = local(builder, builder.urem(within, args.taps_width))
+        self.group_bytes = builder.mul(args.depth, emit.int64(ROW_GROUP * self.size))
+
+    def emit_column(self, k: ir.Value) -> None:
+        """Emit the packing of one column of all rows."""
+        builder, args, weights = self.builder, self.args, self.args.weights
+        c, i, j = (builder.load(slot) for slot in (self.channel, self.down, self.across))
         place = builder.add(weights.start, builder.mul(c, weights.channel))
         place = builder.add(place, builder.mul(i, weights.tap_height))
         place = builder.add(place, builder.mul(j, weights.tap_width))
-        packed = emit.offset(builder, args.target, builder.mul(k, emit.int64(ROW_GROUP * size)))
-        for index, row in enumerate(rows):
-            source = builder.inttoptr(builder.add(place, row), emit.BYTE_POINTER)
-            value = emit.load(builder, source, element, size)
-            target = emit.offset(builder, packed, emit.int64(index * size))
-            emit.store(builder, value, target, size)
+        target = emit.offset(
+            builder, args.target, builder.mul(k, emit.int64(ROW_GROUP * self.size))
+        )
+        whole = builder.and_(args.rows, emit.int64(-ROW_GROUP))
+        step = emit.int64(ROW_GROUP)
+        with emit.counted_loop(builder, ZERO, whole, step) as row:
+            self._emit_group(place, target, row, None)
+        with builder.if_then(builder.icmp_signed("<", whole, args.rows)):
+            self._emit_group(place, target, whole, builder.sub(args.rows, ONE))
+        self._advance(c, i, j)
+
+    def _emit_group(
+        self, place: ir.Value, target: ir.Value, row: ir.Value, last: ir.Value | None
+    ) -> None:
+        """Emit the copy of one group of rows, up to the last row if given."""
+        builder, weights = self.builder, self.args.weights
+        group = builder.udiv(row, emit.int64(ROW_GROUP))
+        packed = emit.offset(builder, target, builder.mul(group, self.group_bytes))
+        for index in range(ROW_GROUP):
+            number = builder.add(row, emit.int64(index))
+            if last is not None:
+                number = emit.minimum(builder, number, last)
+            address = builder.add(place, builder.mul(number, weights.row))
+            source = builder.inttoptr(address, emit.BYTE_POINTER)
+            value = emit.load(builder, source, self.element, self.size)
+            emit.store(
+                builder,
+                value,
+                emit.offset(builder, packed, emit.int64(index * self.size)),
+                self.size,
+            )
+
+    def _advance(self, c: ir.Value, i: ir.Value, j: ir.Value) -> None:
+        """Go to the next tap, row of taps, or channel."""
+        builder, args = self.builder, self.args
         j = builder.add(j, ONE)
         line_over = builder.icmp_signed("==", j, args.taps_width)
-        builder.store(builder.select(line_over, ZERO, j), across)
+        builder.store(builder.select(line_over, ZERO, j), self.across)
         i = builder.add(i, builder.select(line_over, ONE, ZERO))
         tile_over = builder.icmp_signed("==", i, args.taps_height)
-        builder.store(builder.select(tile_over, ZERO, i), down)
-        builder.store(builder.add(c, builder.select(tile_over, ONE, ZERO)), channel)
-    builder.ret_void()
-    return function
+        builder.store(builder.select(tile_over, ZERO, i), self.down)
+        builder.store(builder.add(c, builder.select(tile_over, ONE, ZERO)), self.channel)

@@ -50,9 +50,8 @@ def scan(
 
     Args:
         fn: builds one step: `fn(carry, x)` returns `(new carry, y)`. `carry` is structured as
-            `init`, `x` as `xs` (None if there is no `xs`); `y` is a node, a (nested) tuple of
-            nodes, or None. It uses outer nodes by name, and is called several times while the graph
-            is built.
+            `init`, `x` as `xs` (None without `xs`); `y` is a node, a (nested) tuple of nodes, or
+            None. It uses outer nodes by name, and is called several times while building.
         init: the carry before the first step: a node, a number, or a (nested) tuple of them.
         xs: arrays whose rows (along axis 0) the steps see: a node or a (nested) tuple of nodes.
         length: the number of steps; needed only without `xs`. An int, or the name of an extent.
@@ -74,32 +73,23 @@ def scan(
         >>> scan(lambda total, x: (total + x, total), np.zeros(3, "float32"), xs)
         (<project: float32[3]>, <project: float32[T, 3]>)
     """
-    if not callable(fn) or isinstance(fn, Node):
-        raise GraphError(
-            f"scan: the step must be a function of a carry and a row, not {fn!r}\n"
-            f"  at {user_location()}"
-        )
+    _check_function("scan: the step must be a function of a carry and a row", fn)
     start, carry_structure = flattened(init, "scan: init")
-    rows: list[Node] = []
-    row_structure: Structure = ()
-    if xs is not None:
-        rows, row_structure = flattened(xs, "scan: xs")
+    rows, row_structure = ([], ()) if xs is None else flattened(xs, "scan: xs")
     steps = _length(length)
     if not rows and steps is None:
         raise GraphError(f"scan: without xs a length is needed\n  at {user_location()}")
-    row_types = [_row_type(node) for node in rows]
 
     def step(carry: Sequence[Node], row: Sequence[Node]) -> Any:
-        x = rebuilt(row_structure, iter(row)) if xs is not None else None
+        x = None if xs is None else rebuilt(row_structure, iter(row))
         return _pair(fn(rebuilt(carry_structure, iter(carry)), x))
 
-    body = _settled("scan", step, start, carry_structure, row_types)
+    body = _settled("scan", step, start, carry_structure, list(map(_row_type, rows)))
     attrs = {"length": steps, "reverse": bool(reverse), "checkpoint": bool(checkpoint)}
     results = _loop(body, rows, None, attrs)
     carry = rebuilt(carry_structure, iter(results))
-    count = len(body.start)
-    ys = None if body.without_rows else rebuilt(body.row_structure, iter(results[count:]))
-    return carry, ys
+    stacks = iter(results[len(body.start) :])
+    return carry, None if body.without_rows else rebuilt(body.row_structure, stacks)
 
 
 def while_loop(
@@ -135,11 +125,7 @@ def while_loop(
     def step(carry: Sequence[Node], _row: Sequence[Node]) -> Any:
         return body_fn(rebuilt(structure, iter(carry))), ()
 
-    if not callable(body_fn) or isinstance(body_fn, Node):
-        raise GraphError(
-            f"while_loop: the body must be a function of the carry, not {body_fn!r}\n"
-            f"  at {user_location()}"
-        )
+    _check_function("while_loop: the body must be a function of the carry", body_fn)
     body = _settled("while_loop", step, start, structure, [])
     own = tuple(argument(node.type) for node in body.start)
     condition = trace(cond_fn, "while_loop: the condition", (rebuilt(structure, iter(own)),), own)
@@ -151,6 +137,11 @@ def while_loop(
     attrs = {"length": None, "reverse": False, "checkpoint": False}
     results = _loop(body, [], (condition, own), attrs)
     return rebuilt(structure, iter(results))
+
+
+def _check_function(what: str, function: object) -> None:
+    if not callable(function) or isinstance(function, Node):
+        raise GraphError(f"{what}, not {function!r}\n  at {user_location()}")
 
 
 def _length(length: int | str | Dim | None) -> Extent | None:

@@ -33,7 +33,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class FileServer:
-    """Serves `files`: path -> bytes, or a function of the handler; `requests` are the paths asked."""
+    """Serves `files`, path -> bytes or a function of the handler; notes the paths in `requests`."""
 
     def __init__(self, server):
         self.url = f"http://127.0.0.1:{server.server_address[1]}"

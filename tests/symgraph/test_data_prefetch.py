@@ -99,7 +99,7 @@ def test_after_an_error_a_pass_is_over():
     passing = iter(DataLoader(Reading(40, 1, OSError("disk")), 4, shuffle=False, prefetch=1))
     with pytest.raises(OSError, match="disk"):
         next(passing)
-    with pytest.raises(StopIteration, match="^$"):
+    with pytest.raises(StopIteration, match=r"^$"):
         next(passing)
     assert _threads() == []
 

@@ -96,7 +96,7 @@ def test_a_data_set_of_its_own_needs_no_data():
 
 @pytest.mark.parametrize("index", [10, -11, [0, 10], np.array([-11])])
 def test_a_sample_that_is_not_there(index):
-    with pytest.raises(sg.BoundsError, match="there is no sample -?1[01] among 10"):
+    with pytest.raises(sg.BoundsError, match=r"there is no sample -?1[01] among 10"):
         Squares()[index]
 
 
@@ -260,9 +260,9 @@ def test_plays_from_a_file(tmp_path):
 def test_plays_that_are_no_text(tmp_path):
     path = tmp_path / "plays.txt"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(sg.DataError, match="plays.txt is no text in UTF-8"):
+    with pytest.raises(sg.DataError, match=r"plays.txt is no text in UTF-8"):
         Shakespeare(path)
-    with pytest.raises(sg.DataError, match="there is no .*nothing.txt"):
+    with pytest.raises(sg.DataError, match=r"there is no .*nothing.txt"):
         Shakespeare(tmp_path / "nothing.txt")
 
 

@@ -213,6 +213,7 @@ def test_images_are_normalised_by_channel(mode):
     )
 
 
+@pytest.mark.inventory("E.GRU")
 @MODES
 def test_rows_are_normalised_by_themselves(mode):
     layer = LayerNorm(dtype="float64")

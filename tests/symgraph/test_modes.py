@@ -13,6 +13,7 @@ def test_graphs_are_built_for_training_by_default():
     assert sg.is_training()
 
 
+@pytest.mark.inventory("L.modes")
 def test_blocks_nest_and_restore():
     with sg.test_mode():
         assert not sg.is_training()
@@ -25,6 +26,7 @@ def test_blocks_nest_and_restore():
     assert sg.is_training()
 
 
+@pytest.mark.inventory("L.modes")
 def test_an_error_restores_too():
     with pytest.raises(ValueError, match="out of here"), sg.test_mode():
         raise ValueError("out of here")
@@ -39,6 +41,7 @@ def test_a_mode_decorates_functions():
     assert (mode(), mode(), sg.is_training()) == (False, False, True)
 
 
+@pytest.mark.inventory("L.modes")
 def test_other_threads_are_unaffected():
     found = []
     with sg.test_mode():
@@ -78,6 +81,7 @@ def _ones(count):
     return np.ones(count, "float32")
 
 
+@pytest.mark.inventory("B.Dropout", "E8")
 def test_dropout_drops_in_training_alone():
     x = sg.Placeholder("x", ("N",), "float32")
     y = sg.dropout(x, 0.5, seed=0)
@@ -93,6 +97,7 @@ def test_dropout_drops_in_training_alone():
     np.testing.assert_array_equal(g(x=_ones(10_000)), first)
 
 
+@pytest.mark.inventory("B.Dropout")
 def test_the_ratio_may_change_at_every_call():
     x, ratio = sg.Placeholder("x", ("N",), "float32"), sg.Placeholder("ratio", (), "float32")
     model = sg.models.Sequential(sg.layers.Dropout(ratio, seed=1))
@@ -104,6 +109,7 @@ def test_the_ratio_may_change_at_every_call():
     assert f.compile_count == 1
 
 
+@pytest.mark.inventory("E.GRU")
 def test_a_layer_that_is_called_twice_drops_others():
     layer, x = sg.layers.Dropout(0.5, seed=3), sg.Placeholder("x", (1000,), "float32")
     one, two = sg.compile([layer(x), layer(x)])(x=_ones(1000))
@@ -112,6 +118,7 @@ def test_a_layer_that_is_called_twice_drops_others():
     np.testing.assert_array_equal(one, again)
 
 
+@pytest.mark.inventory("L.modes")
 def test_one_model_in_both_modes_shares_its_parameters():
     x = sg.Placeholder("x", ("N", 4), "float32")
     model = sg.models.Sequential(sg.layers.Linear(8, seed=0), sg.layers.Dropout(0.5, seed=0))
@@ -130,3 +137,17 @@ def test_one_model_in_both_modes_shares_its_parameters():
 def test_a_layer_refuses_a_ratio_out_of_range(ratio):
     with pytest.raises(sg.GraphError, match=rf"the ratio to drop is in \[0, 1\), not {ratio}"):
         sg.layers.Dropout(ratio)
+
+
+# Without gradients nothing is kept.
+
+
+@pytest.mark.inventory("L.no_grad")
+def test_a_chain_without_gradients_keeps_one_intermediate_at_most():
+    x = sg.Placeholder("x", ("N",), "float64")
+    y = x
+    for _ in range(10):
+        y = sg.tanh(y)
+    memory = sg.compile(y).memory(N=1_000_000)
+    assert memory.arena <= 8_000_000
+    assert memory.outputs == 8_000_000

@@ -11,8 +11,13 @@ import pytest
 import symgraph as sg
 from symgraph.layers import BatchNorm, Linear
 from symgraph.models import Sequential
-from symgraph.training import Callback, CSVLogger, EarlyStopping, LearningRateScheduler
-from symgraph.training import ModelCheckpoint
+from symgraph.training import (
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    LearningRateScheduler,
+    ModelCheckpoint,
+)
 
 ROOT = Path(__file__).parents[2]
 RNG = np.random.default_rng(0)
