@@ -18,7 +18,7 @@ demo: $(with_demo)
 	@find examples -name '*.png' -newer $(VENV)/.demo-started | sed 's/^/  /'
 
 test: lint
-	$(python) -m pytest --quiet
+	$(python) -m pytest --quiet --numprocesses auto --dist worksteal
 
 lint: $(with_test)
 	$(python) -m ruff check .

@@ -12,7 +12,7 @@ from dataclasses import replace
 from symgraph.compiler.rewrite import map_subgraphs, rebuild, with_inputs
 from symgraph.leaves import CONSTANT, Constant
 from symgraph.node import Graph, Node
-from symgraph.op import Composite, Elementwise, Reduce
+from symgraph.op import Composite, Elementwise, Leaf, Reduce
 from symgraph.ops.elementwise import cast, operand_dtypes
 from symgraph.ops.layout import broadcast_to, reshape
 from symgraph.ops.loop import LOOP
@@ -109,7 +109,8 @@ def _result(node: Node, wanted: TensorType) -> Node:
     """Return `node` strong and in the dtype inferred for the user's node."""
     if node.type.element != wanted.element:
         return cast(node, dtype=wanted.element)
-    if node.type.weak:
+    # A leaf is what its graph names as an input, so there can be no other in its place.
+    if node.type.weak and not isinstance(node.op.kind, Leaf):
         return Node(node.op, node.inputs, node.attrs, replace(node.type, weak=False), node.loc)
     return node
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from symgraph.compiler.library_call import Rule, dense, emit_call
 from symgraph.dims import Extent, floor_divide, product
@@ -10,8 +10,12 @@ from symgraph.node import Node
 from symgraph.runtime.kernels.convolution import (
     PATCH_ROWS,
     SUM_BLOCK,
+    ScatterTask,
+    convolution_scatter_source,
     convolution_source,
     convolution_weight_source,
+    pays_to_scatter,
+    scatter_task,
     sum_of_parts_source,
     weight_parts,
 )
@@ -51,13 +55,19 @@ class _Shapes:
 
 
 def _arguments(
-    lowering: Lowering, shapes: _Shapes, node: Node, pointers: tuple[Argument, ...], variant: int
+    lowering: Lowering,
+    shapes: _Shapes,
+    node: Node,
+    pointers: tuple[Argument, ...],
+    variant: int,
+    task_inputs: int = 0,
 ) -> list[Argument]:
     """Return the argument block; `pointers` are those of the weight, the input and the output."""
     numbers = [
         shapes.batch, shapes.groups, shapes.inputs, shapes.outputs,
         *shapes.input, *shapes.output, *shapes.kernel,
-        *node.attrs["stride"], *node.attrs["pad"], *node.attrs["dilation"], variant,
+        *node.attrs["stride"], *node.attrs["pad"], *node.attrs["dilation"],
+        variant, task_inputs,
     ]  # fmt: skip
     return [*pointers, *(lowering.number(extent) for extent in numbers)]
 
@@ -83,11 +93,38 @@ def lower_convolution(lowering: Lowering, node: Node) -> None:
 
 
 def lower_convolution_input(lowering: Lowering, node: Node) -> None:
-    """Emit a transposed convolution: as one small convolution for each residue of positions."""
+    """Emit a transposed convolution, gathered or scattered."""
     images, weight = node.inputs
     shapes = _Shapes(node, weight, images, node.attrs["groups"])
     lowering.place(node)
     pointers = (dense(lowering, weight), lowering.pointer(node), dense(lowering, images))
+    task = _scatter_task(node, shapes)
+    if task is None:
+        _gather(lowering, node, shapes, pointers)
+        return
+    blocks = _ceiling(shapes.batch, task.images) * _ceiling(shapes.inputs, task.inputs)
+    source = convolution_scatter_source(node.type.element)
+    arguments = _arguments(lowering, shapes, node, pointers, *task)
+    tasks = shapes.groups * blocks
+    emit_call(lowering, node, source, arguments, tasks, shapes.work, pieces=_MANY_PIECES)
+
+
+def _scatter_task(node: Node, shapes: _Shapes) -> ScatterTask | None:
+    """Return what a task of a scattered transpose covers, None where it is to be gathered."""
+    extents = (shapes.inputs, shapes.outputs, *shapes.input, *shapes.output, *shapes.kernel)
+    if node.attrs["stride"] != (1, 1) or not all(isinstance(e, int) and e for e in extents):
+        return None
+    inputs, outputs, height, width, rows, columns, *kernel = cast("list[int]", list(extents))
+    waste = height * width / (rows * columns)
+    if not pays_to_scatter(inputs, outputs, waste):
+        return None
+    return scatter_task(rows * columns, kernel[0] * kernel[1])
+
+
+def _gather(
+    lowering: Lowering, node: Node, shapes: _Shapes, pointers: tuple[Argument, ...]
+) -> None:
+    """Emit a transposed convolution as one small convolution for each residue of positions."""
     dtype = node.type.element
     stride: tuple[int, int] = node.attrs["stride"]
     grid = product(tuple(map(_ceiling, shapes.input, stride)))

@@ -2,8 +2,9 @@
 
 python examples/checkpoint.py
 
-A checkpoint holds the weights, the state of the optimiser and where random sequences are, in one file
-that is written whole or not at all, and holds no code. Weights alone are `sg.save` and `sg.load`.
+A checkpoint holds the weights, the state of the optimiser and where random sequences are, in one
+file that is written whole or not at all, and holds no code. Weights alone are `sg.save` and
+`sg.load`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,14 @@ import symgraph as sg
 Array = np.ndarray[Any, Any]
 
 
+def network() -> sg.models.Sequential:
+    """Return a network for digits, whose dropout draws new numbers at each step."""
+    return sg.models.Sequential(
+        *(sg.layers.Linear(100, in_size=64, seed=0), sg.relu),
+        *(lambda x: sg.nn.dropout(x, 0.2, seed=0), sg.layers.Linear(10, in_size=100, seed=1)),
+    )
+
+
 class Run:
     """A network for digits in training, from its checkpoint if there is one."""
 
@@ -26,9 +35,9 @@ class Run:
         """Build everything anew, then load."""
         x = sg.Placeholder("x", ("N", 64), "float32")
         t = sg.Placeholder("t", ("N",), "int64")
-        self.model = sg.models.MLP((100, 10), activation=sg.relu, seed=0)
+        self.model = network()
         optimizer = sg.optim.Adam(1e-3)
-        loss = sg.nn.softmax_cross_entropy(sg.dropout(self.model(x), 0.1, seed=0), t)
+        loss = sg.nn.softmax_cross_entropy(self.model(x), t)
         self.step = sg.compile(loss, updates=optimizer.updates(loss, self.model.parameters()))
         self.loader = sg.data.DataLoader(sg.data.digits(), 100, rng=0)
         self.path, self.saved = path, {"model": self.model, "optimizer": optimizer}
@@ -68,7 +77,7 @@ def main() -> None:
     print(f"3 more:   loss {resumed.train(3):.6f}")
     print(f"the same weights: {same(unbroken.weights(), resumed.weights())}")
     sg.save(resumed.model, paths[2])
-    model = sg.models.MLP((100, 10), activation=sg.relu, in_size=64)
+    model = network()
     print(f"a new model: {sg.load(model, paths[2])}")
     weights = {name: leaf.value for name, leaf in model.named_parameters().items()}
     print(f"names: {', '.join(weights)}; the same weights: {same(resumed.weights(), weights)}")

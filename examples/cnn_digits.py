@@ -2,8 +2,8 @@
 
 python examples/cnn_digits.py --epochs 12
 
-Two convolutions of 32 and 64 filters, a pool, dropout and two linear layers. Draws the curves, and what
-it read wrongly, to examples/output/cnn_digits.png.
+Two convolutions of 32 and 64 filters, a pool, dropout and two linear layers. Draws the curves, and
+what it read wrongly, to examples/output/cnn_digits.png.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def build(seed: int) -> tuple[sg.Function, sg.Function]:
 def train(epochs: int, seed: int = 0) -> tuple[list[float], list[float], Array, Array, Array]:
     """Return loss and held-out accuracy of each epoch, and the held-out images, labels, reading."""
     x, t = sg.data.digits()
-    x_train, x_test, t_train, t_test = sg.data.train_test_split(x.reshape(-1, 1, 8, 8), t, seed=seed)
+    x_train, x_test, t_train, t_test = sg.data.train_test_split(
+        x.reshape(-1, 1, 8, 8), t, seed=seed
+    )
     step, read = build(seed)
     loader = sg.data.DataLoader((x_train, t_train), 32, rng=seed)
     losses, accuracies = [], []

@@ -17,7 +17,7 @@ IMAGE = np.arange(16.0).reshape(1, 1, 4, 4)
 FILTER = np.arange(9.0).reshape(1, 1, 3, 3)
 
 
-def output_sizes() -> dict[str, int]:
+def output_sizes() -> dict[str, Any]:
     """Return how large outputs are: (size + 2 pad - kernel) // stride + 1, and the way back."""
     return {
         "convolution of 4, kernel 3": nn.get_conv_outsize(4, 3, 1, 0),
@@ -49,10 +49,13 @@ def numbers() -> dict[str, Array]:
 def patches() -> tuple[tuple[int, ...], tuple[int, ...], float]:
     """Return shapes of the patches of one and of ten images, and a difference that should be 0.
 
-    A convolution is the product of the patches, a row for each place, with the filters. The compiled
-    convolution does not make that large matrix: it packs a tile at a time.
+    A convolution is the product of the patches, a row for each place, with the filters. Compiled
+    convolutions do not make that large matrix: they pack a tile at a time.
     """
-    x, w = sg.Placeholder("x", ("N", 3, 7, 7), "float64"), sg.Placeholder("w", (8, 3, 5, 5), "float64")
+    x, w = (
+        sg.Placeholder("x", ("N", 3, 7, 7), "float64"),
+        sg.Placeholder("w", (8, 3, 5, 5), "float64"),
+    )
     rows = nn.im2col(x, 5)
     product = (rows @ w.reshape(8, -1).T).reshape(-1, 3, 3, 8).transpose(0, 3, 1, 2)
     f = sg.compile([rows, product - nn.conv2d(x, w)])

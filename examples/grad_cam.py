@@ -2,9 +2,9 @@
 
 python examples/grad_cam.py --epochs 12
 
-The gradient of the winning score by the last feature maps, which are just a node inside of the graph,
-says how much each map counts. The heat is the weighted sum of the maps, where it is positive (Selvaraju
-and others, 2017). The picture goes to examples/output/grad_cam.png.
+The gradient of the winning score by the last feature maps, which are just a node inside of the
+graph, says how much each map counts. The heat is the weighted sum of the maps, where it is positive
+(Selvaraju and others, 2017). The picture goes to examples/output/grad_cam.png.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def hidden_digits(rng: np.random.Generator, count: int) -> tuple[Array, Array, A
     pictures = rng.random((count, 1, SIDE, SIDE), "float32") * 0.4
     corners = rng.integers(SIDE - 8, size=(count, 2))
     for place, (row, column) in enumerate(corners):
-        pictures[place, 0, row : row + 8, column : column + 8] += images[chosen[place]].reshape(8, 8)
+        pictures[place, 0, row : row + 8, column : column + 8] += images[chosen[place]].reshape(
+            8, 8
+        )
     return pictures, labels[chosen], corners
 
 
@@ -77,7 +79,11 @@ def train(epochs: int) -> tuple[sg.Function, float, float]:
     x, t, corners = hidden_digits(rng, 500)
     readings, heat = look(x=x)
     offset = hottest(heat) - corners
-    return look, float(np.mean(readings == t)), float(np.mean(((offset > -1) & (offset < 8)).all(1)))
+    return (
+        look,
+        float(np.mean(readings == t)),
+        float(np.mean(((offset > -1) & (offset < 8)).all(1))),
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:

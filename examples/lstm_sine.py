@@ -2,8 +2,8 @@
 
 python examples/lstm_sine.py --epochs 100
 
-All steps through time are one loop in one compiled training step. The picture of what the network then
-predicts for a cosine goes to examples/output/lstm_sine.png.
+All steps through time are one loop in one compiled training step. The picture of what the network
+then predicts for a cosine goes to examples/output/lstm_sine.png.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 python examples/rnn_sine.py --epochs 100
 
 The curve passes in pieces of 30 values. A piece is one call of one compiled step: a scan over its
-values, the gradients through it, and Adam; the hidden state goes on to the next piece. Afterwards the
-network predicts a cosine. The picture goes to examples/output/rnn_sine.png.
+values, the gradients through it, and Adam; the hidden state goes on to the next piece. Afterwards
+the network predicts a cosine. The picture goes to examples/output/rnn_sine.png.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Style transfer: a picture is changed until its features are of one picture, their texture of another.
+"""Style transfer: a picture gets the features of one picture and the texture of another.
 
 python examples/style_transfer.py --steps 100 --weights vgg16.npz
 
-What is trained is the picture: the step differentiates through VGG16 by its input. Without `--weights`
-the network is random, which still carries colours and stripes over. Features that no loss asks for are
-never computed. The picture goes to examples/output/style_transfer.png.
+What is trained is the picture: the step differentiates through VGG16 by its input. Without
+`--weights` the network is random, which still carries colours and stripes over. Features that no
+loss asks for are never computed. The picture goes to examples/output/style_transfer.png.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from plotting import picture
 from tqdm import tqdm
 
 import symgraph as sg
+from symgraph.models.vgg import MEAN_BGR
 
 Array = np.ndarray[Any, Any]
 CONTENT_LAYER, STYLE_LAYERS = "conv3_1", ("conv1_1", "conv2_1", "conv3_1")
@@ -71,8 +72,8 @@ def build(content: Array, style: Array, weights: str | None) -> tuple[sg.Functio
 
 def as_bytes(x: Array) -> Array:
     """Return a picture as VGG16 sees it, (1, 3, H, W), as red, green and blue (H, W, 3)."""
-    means = np.array(sg.models.vgg.MEAN_BGR)
-    return np.clip(x[0].transpose(1, 2, 0) + means, 0, 255).astype("uint8")[:, :, ::-1]
+    pixels: Array = np.clip(x[0].transpose(1, 2, 0) + MEAN_BGR, 0, 255).astype("uint8")
+    return pixels[:, :, ::-1]
 
 
 def main(arguments: list[str] | None = None) -> None:

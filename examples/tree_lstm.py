@@ -2,9 +2,10 @@
 
 python examples/tree_lstm.py --trees 3000
 
-Every tree is different, and one compiled function runs them all, forwards and backwards. A tree is fed
-as arrays of its nodes, children first. A scan over the nodes gathers the states of the two children,
-and scatters the node's own state to its row. Row 0 is nobody's: leaves take it for children.
+Every tree is different, and one compiled function runs them all, forwards and backwards. A tree is
+fed as arrays of its nodes, children first. A scan over the nodes gathers the states of the two
+children, and scatters the node's own state to its row. Row 0 is nobody's: leaves take it for
+children.
 """
 
 from __future__ import annotations
@@ -45,8 +46,8 @@ def as_arrays(tree: Tree) -> dict[str, Array]:
         return len(rows)
 
     visit(tree)
-    names = ("symbol", "left", "right", "truth")
-    return {name: np.array(column) for name, column in zip(names, zip(*rows), strict=True)}
+    symbol, left, right, truth = (np.array(column) for column in zip(*rows, strict=True))
+    return {"symbol": symbol, "left": left, "right": right, "truth": truth}
 
 
 class TreeLSTM(sg.layers.Layer):
@@ -61,7 +62,8 @@ class TreeLSTM(sg.layers.Layer):
 
     def forward(self, symbol: sg.Node, left: sg.Node, right: sg.Node) -> sg.Node:
         """Build the states h (nodes, size) of a tree's nodes."""
-        empty = sg.zeros((symbol.shape[0] + 1, self.size), "float32")
+        (nodes,) = symbol.type.dims
+        empty = sg.zeros((nodes + 1, self.size), "float32")
 
         def visit(carry: Any, node: Any) -> Any:
             h, c, row = carry
@@ -107,8 +109,10 @@ def main(arguments: list[str] | None = None) -> None:
     rng = np.random.default_rng(0)
     step, predict = build()
     losses = [float(step(**as_arrays(random_tree(rng, int(n))))) for n in rng.integers(1, 9, trees)]
-    print(f"loss of the first tenth {np.mean(losses[: trees // 10]):.3f}, "
-          f"of the last {np.mean(losses[-trees // 10:]):.3f}")
+    print(
+        f"loss of the first tenth {np.mean(losses[: trees // 10]):.3f}, "
+        f"of the last {np.mean(losses[-trees // 10 :]):.3f}"
+    )
     for leaves in (4, 8, 16, 32):
         print(f"{leaves:2} leaves: {accuracy(predict, rng, leaves, 200):.1%} right")
     print(f"compilations: {step.compile_count} and {predict.compile_count}")

@@ -2,9 +2,9 @@
 
 python examples/truncated_bptt.py
 
-h = tanh(x Wx + h Wh). Over one long sequence gradients flow back to its beginning. Cut in pieces, with
-h kept in a `State` that each call reads and updates, the values are the same, and the gradients are
-those of each piece: truncated backpropagation through time.
+h = tanh(x Wx + h Wh). Over one long sequence gradients flow back to its beginning. Cut in pieces,
+with h kept in a `State` that each call reads and updates, the values are the same, and the
+gradients are those of each piece: truncated backpropagation through time.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 python examples/vae.py --epochs 15
 
-The noise of the training step is drawn inside of it, anew at each call. Draws the map, and where the
-digits lie on it, to examples/output/vae.png.
+The noise of the training step is drawn inside of it, anew at each call. Draws the map, and where
+the digits lie on it, to examples/output/vae.png.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 python examples/vgg16.py --weights vgg16.npz --image zebra.jpg
 
 Without `--weights` the parameters are random, and the answer means nothing; without `--image` the
-picture is drawn here. Weights are a file `.npz` or `.safetensors` with the names conv1_1/W ... fc8/b.
+picture is drawn here. Weights are a file `.npz` or `.safetensors` with the names conv1_1/W ...
+fc8/b.
 """
 
 from __future__ import annotations

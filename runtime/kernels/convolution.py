@@ -14,6 +14,9 @@ from symgraph.runtime.kernels.convolution_shape import (
     PATCH_ROWS,
     SUM_BLOCK,
     ConvolutionArgument,
+    ScatterTask,
+    pays_to_scatter,
+    scatter_task,
     weight_parts,
 )
 from symgraph.runtime.kernels.gemm_shape import TileShape, tile_shape
@@ -22,13 +25,17 @@ __all__ = [
     "PATCH_ROWS",
     "SUM_BLOCK",
     "ConvolutionArgument",
+    "ScatterTask",
+    "convolution_scatter_source",
     "convolution_source",
     "convolution_weight_source",
+    "pays_to_scatter",
+    "scatter_task",
     "sum_of_parts_source",
     "weight_parts",
 ]
 
-VERSION = 4  # raised whenever the emitted code changes, so that cached kernels are not reused
+VERSION = 6  # raised whenever the emitted code changes, so that cached kernels are not reused
 
 
 def convolution_source(dtype: str, *, shape: TileShape | None = None) -> KernelSource:
@@ -106,6 +113,44 @@ def convolution_weight_source(dtype: str, *, shape: TileShape | None = None) -> 
         ]
     )
     key_text = f"convolution_weight {VERSION} {dtype} ({tile.describe()})"
+    return KernelSource(key_text=key_text, build=build, listing=listing)
+
+
+def convolution_scatter_source(dtype: str, *, shape: TileShape | None = None) -> KernelSource:
+    """Describe the kernel of transposed convolutions with strides 1 that adds up products.
+
+    The products of an element of the result are added in the order of blocks of output channels,
+    then of windows; inside a block they are one chain of fused multiply-adds. Tasks are ordered by
+    images, then group, then input channels, `scatter_task` of each.
+
+    Args:
+        dtype: "float32", "float64", "int32" or "int64".
+        shape: Register tile; this machine's if None.
+
+    Returns:
+        The kernel's source.
+
+    Raises:
+        ValueError: If the dtype is not one of those.
+    """
+    tile = _tile(dtype, shape)
+
+    def build(builder: Any, args: Any, lo: Any, hi: Any) -> None:
+        from symgraph.runtime.kernels.convolution_scatter import emit_scatter
+
+        emit_scatter(builder, tile, dtype, args, lo, hi)
+
+    listing = "\n".join(
+        [
+            f"# transposed convolution, scattered, {dtype}, register tile {tile.describe()}",
+            "for n, c in tasks[lo:hi]:",
+            "    result[n, c] = 0",
+            "    for p, tap in positions x taps:",
+            "        total = sum(weight[o, c, tap] * source[n, o, p] for o)",
+            "        result[n, c, window p at tap] += total",
+        ]
+    )
+    key_text = f"convolution_scatter {VERSION} {dtype} ({tile.describe()})"
     return KernelSource(key_text=key_text, build=build, listing=listing)
 
 

@@ -249,7 +249,8 @@ def _axis(
     above = builder.sub(builder.add(inside, builder.sub(stride, ONE)), residue)
     own = (outside, inside, builder.udiv(above, stride), ONE, stride, residue)
     forward = (inside, outside, outside, stride, ONE, ZERO)
-    return _Axis(*choose(builder, transposed, own, forward), taps)
+    source, target, grid, step, spread, first = choose(builder, transposed, own, forward)
+    return _Axis(source, target, grid, step, spread, first, taps)
 
 
 def _images(

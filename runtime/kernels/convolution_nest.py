@@ -25,8 +25,9 @@ from symgraph.runtime.kernels.convolution_geometry import (
     reserve,
     write_words,
 )
-from symgraph.runtime.kernels.convolution_patches import PatchArguments, define_pack_patches
+from symgraph.runtime.kernels.convolution_patches import define_pack_patches
 from symgraph.runtime.kernels.convolution_tiles import TileArguments, define_copy_tile, find_run
+from symgraph.runtime.kernels.convolution_walk import PatchArguments
 from symgraph.runtime.kernels.convolution_weights import define_pack_weights
 from symgraph.runtime.kernels.gemm_block import (
     CLASH_BYTES,
@@ -40,7 +41,6 @@ from symgraph.runtime.kernels.gemm_operands import Span
 from symgraph.runtime.kernels.gemm_pack import define_pack_columns
 from symgraph.runtime.kernels.gemm_shape import ROW_GROUP, TileShape
 from symgraph.runtime.kernels.gemm_tile import PanelArguments, define_panel
-
 
 BLOCK_PANELS = 64  # panels of C that share one packing of the weights
 

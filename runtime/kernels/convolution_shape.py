@@ -6,6 +6,7 @@ Imports nothing heavy: the compiler asks for task counts while it lays out a pla
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import NamedTuple
 
 from symgraph.runtime.kernels.gemm_shape import ITEM_BYTES
 
@@ -17,6 +18,8 @@ SUM_BLOCK = 4096
 
 _TASKS = 24  # of the weight's gradient, if its positions are to be cut for that
 _MOST_PARTS = 16
+_SCATTER_COLUMNS = 384
+_SCATTER_ROWS = 384
 
 
 class ConvolutionArgument(IntEnum):
@@ -45,7 +48,10 @@ class ConvolutionArgument(IntEnum):
     PAD_WIDTH = 16
     DILATION_HEIGHT = 17
     DILATION_WIDTH = 18
-    VARIANT = 19  # 1: the input is computed; of the weight's gradient: how many parts
+    # 1: the input is computed. For the weight's gradient: how many parts. For the scattered
+    # transpose: the images of a task.
+    VARIANT = 19
+    TASK_INPUTS = 20  # for the scattered transpose: channels of a task
 
 
 def weight_parts(rows: int, groups: int) -> int:
@@ -61,4 +67,45 @@ def weight_parts(rows: int, groups: int) -> int:
     return max(1, min(_MOST_PARTS, _TASKS // max(tasks, 1)))
 
 
-__all__ = ["ITEM_BYTES", "PATCH_ROWS", "SUM_BLOCK", "ConvolutionArgument", "weight_parts"]
+class ScatterTask(NamedTuple):
+    """What one task of a scattered transpose covers, within one group."""
+
+    images: int
+    inputs: int
+
+
+def scatter_task(plane: int, taps: int) -> ScatterTask:
+    """Return how many images and channels a task covers: enough to fill some panels and tiles.
+
+    Args:
+        plane: positions of one image, OUTPUT_HEIGHT * OUTPUT_WIDTH.
+        taps: KERNEL_HEIGHT * KERNEL_WIDTH.
+    """
+    return ScatterTask(max(1, _SCATTER_COLUMNS // plane), max(1, _SCATTER_ROWS // taps))
+
+
+def pays_to_scatter(inputs: int, outputs: int, waste: float) -> bool:
+    """Tell whether a transpose with strides 1 is faster scattered than gathered.
+
+    Gathering multiplies zeros outside the images, and packs the windows for few rows where there
+    are few channels; scattering adds up all products in memory. What each costs for a
+    multiplication was measured.
+
+    Args:
+        inputs: channels of a group that are computed.
+        outputs: channels of a group that are read.
+        waste: positions that are computed, over those that are read.
+    """
+    return waste * (0.5 + 5.5 / inputs) > 0.52 + 6.5 / outputs
+
+
+__all__ = [
+    "ITEM_BYTES",
+    "PATCH_ROWS",
+    "SUM_BLOCK",
+    "ConvolutionArgument",
+    "ScatterTask",
+    "pays_to_scatter",
+    "scatter_task",
+    "weight_parts",
+]

@@ -30,9 +30,10 @@ from symgraph.runtime.kernels.convolution_geometry import (
     reserve,
     write_words,
 )
-from symgraph.runtime.kernels.convolution_patches import PatchArguments, define_pack_patches
+from symgraph.runtime.kernels.convolution_patches import define_pack_patches
 from symgraph.runtime.kernels.convolution_shape import PATCH_ROWS, SUM_BLOCK
 from symgraph.runtime.kernels.convolution_tiles import TileArguments, define_copy_tile
+from symgraph.runtime.kernels.convolution_walk import PatchArguments
 from symgraph.runtime.kernels.gemm_block import reserve_bytes
 from symgraph.runtime.kernels.gemm_shape import TileShape
 from symgraph.runtime.kernels.vectors import ArgumentReader, elements

@@ -18,7 +18,7 @@ from typing import Any
 
 from symgraph.runtime.jit import KernelSource
 
-_VERSION = 1
+_VERSION = 2
 _IM2COL_DTYPES = ("bool", "int32", "int64", "float32", "float64")
 _COL2IM_DTYPES = ("int32", "int64", "float32", "float64")
 _PLACE = "x[n, c, i * SH - PH + k * DH, j * SW - PW + l * DW]"
@@ -58,9 +58,11 @@ def _source(
     known_step = min(step, 3)
 
     def build(builder: Any, args: Any, lo: Any, hi: Any) -> None:
-        from symgraph.runtime.kernels.patches_rows import emit_patches
+        from symgraph.runtime.kernels.patches_copies import emit_im2col
+        from symgraph.runtime.kernels.patches_sums import emit_col2im
 
-        emit_patches(builder, name, dtype, to_matrix, known_step, args, lo, hi)
+        emit_body = emit_im2col if name == "im2col" else emit_col2im
+        emit_body(builder, dtype, to_matrix, known_step, args, lo, hi)
 
     tasks = "n, i" if name == "im2col" and to_matrix else "n, c"
     listing = "\n".join(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -48,18 +50,30 @@ def write_stand_in_mnist(
     if any(type(count) is not int or count < 1 for count in (train, test)):
         raise DataError(f"the numbers of pictures are positive ints, not {train!r} and {test!r}")
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    if folder.exists():
+        _write(folder, train, test, seed)
+        return folder
+    # A folder that is there is complete: it gets its name last.
+    unfinished = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.tmp")
+    unfinished.mkdir(parents=True)
+    try:
+        _write(unfinished, train, test, seed)
+        unfinished.rename(folder)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    return folder
+
+
+def _write(folder: Path, train: int, test: int, seed: int) -> None:
     train_x, test_x, train_t, test_t = train_test_split(*digits(), seed=seed)
     for is_train, count, x, t in ((True, train, train_x, train_t), (False, test, test_x, test_t)):
         random = np.random.default_rng([seed, is_train])
         chosen = random.integers(len(x), size=count)
-        images = [
-            _enlarged(x[part], random)
-            for part in np.split(chosen, range(_TOGETHER, count, _TOGETHER))
-        ]
-        write_idx(folder / FILES[is_train, "images"][0], np.concatenate(images))
+        parts = np.split(chosen, range(_TOGETHER, count, _TOGETHER))
+        images = np.concatenate([_enlarged(x[part], random) for part in parts])
+        write_idx(folder / FILES[is_train, "images"][0], images)
         write_idx(folder / FILES[is_train, "labels"][0], t[chosen].astype(np.uint8))
-    return folder
 
 
 def _enlarged(small: Array, random: np.random.Generator) -> Array:

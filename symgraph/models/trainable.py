@@ -1,8 +1,8 @@
-"""What models can do once they were told how to train: `compile`, `fit`, `evaluate`, `predict`."""
+"""What models can do besides building graph: be trained, measured, saved and loaded."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from symgraph.errors import GraphError
 from symgraph.location import user_location
@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
     from symgraph.leaves import Placeholder
     from symgraph.optim.base import Optimizer
+    from symgraph.serialise.weights import Loaded
     from symgraph.training.history import History
     from symgraph.training.losses import LossFunction
+    from symgraph.training.options import FitOptions
     from symgraph.training.trainer import Trainer
 
 
@@ -83,17 +85,31 @@ class Trainable:
         """Return loss and metrics of all epochs since `compile`, also after Ctrl-C."""
         return self.trainer.history
 
-    def fit(self, x: Any, y: Any = None, **options: Any) -> History:
-        """Train; see `Trainer.fit`."""
+    def fit(self, x: Any, y: Any = None, **options: Unpack[FitOptions]) -> History:
+        """Train; see `Trainer.fit` and, for the options, `FitOptions`."""
         return self.trainer.fit(x, y, **options)
 
-    def evaluate(self, x: Any, y: Any = None, **options: Any) -> dict[str, float]:
+    def evaluate(
+        self, x: Any, y: Any = None, *, batch_size: int = 128, verbose: int = 0
+    ) -> dict[str, float]:
         """Measure loss and metrics; see `Trainer.evaluate`."""
-        return self.trainer.evaluate(x, y, **options)
+        return self.trainer.evaluate(x, y, batch_size=batch_size, verbose=verbose)
 
     def predict(self, x: Any, *, batch_size: int = 128) -> np.ndarray[Any, Any]:
         """Compute the output; see `Trainer.predict`."""
         return self.trainer.predict(x, batch_size=batch_size)
+
+    def save_weights(self, path: Any) -> None:
+        """Write parameters and states to a `.npz` or `.safetensors`; see `sg.save`."""
+        from symgraph.serialise.weights import save
+
+        save(self, path)
+
+    def load_weights(self, source: Any, *, strict: bool = True, convert: bool = False) -> Loaded:
+        """Overwrite parameters and states with those of a file; see `sg.load`."""
+        from symgraph.serialise.weights import load
+
+        return load(self, source, strict=strict, convert=convert)
 
     def save_checkpoint(self, path: Any) -> None:
         """Write the whole run; see `Trainer.save_checkpoint`."""

@@ -20,12 +20,14 @@ from symgraph.training.history import History as History
 from symgraph.training.losses import Loss as Loss
 from symgraph.training.losses import Targets as Targets
 from symgraph.training.metrics import Metric as Metric
+from symgraph.training.options import FitOptions as FitOptions
 from symgraph.training.trainer import Trainer as Trainer
 
 __all__ = [
     "CSVLogger",
     "Callback",
     "EarlyStopping",
+    "FitOptions",
     "History",
     "LearningRateScheduler",
     "Loss",

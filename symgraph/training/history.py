@@ -122,7 +122,9 @@ def _draw(axes: Axes, history: History, name: str) -> None:
     for prefix, color, label in (("", "C0", "training"), (VALIDATION, "C1", "validation")):
         if prefix + name in history.names:
             values = history[prefix + name]
-            axes.plot(epochs, values, color=color, label=f"{label}: {values[-1]:.4g}", **style)
+            axes.plot(
+                epochs, values, color=color, label=f"{label} (last: {values[-1]:.4g})", **style
+            )
     axes.set(xlabel="epoch", title=name.replace("_", " "))
     axes.set_xlim(0.5, len(epochs) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

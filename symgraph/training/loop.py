@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,35 +16,30 @@ from symgraph.training.program import BATCHES, EPOCH, ROWS, SUMS, Program
 from symgraph.training.progress import Progress
 
 if TYPE_CHECKING:
+    from symgraph.training.options import Settings
     from symgraph.training.sources import Source
     from symgraph.training.trainer import Trainer
 
 Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What one call of `fit` does.
 
     Args:
+        settings: what it was told.
         source: gives the batches.
         held_out: gives the batches of the validation data, if there are any.
-        callbacks: what happens between epochs.
-        last: how many epochs the history is to have in the end.
-        verbose: how progress is shown.
-        terminate_on_nan: whether numbers that are not finite are an error.
     """
 
+    settings: Settings
     source: Source
     held_out: Source | None
-    callbacks: Sequence[Callback]
-    last: int
-    verbose: int
-    terminate_on_nan: bool
 
     def in_order(self) -> list[Callback]:
         """Return the callbacks in the order in which an epoch ends for them."""
-        return sorted(self.callbacks, key=lambda callback: callback.late)
+        return sorted(self.settings.callbacks, key=lambda callback: callback.late)
 
 
 def run_epochs(trainer: Trainer, plan: Plan, resumed: bool) -> None:
@@ -57,20 +52,21 @@ def run_epochs(trainer: Trainer, plan: Plan, resumed: bool) -> None:
     """
     history, run = trainer.history, trainer.run
     assert run is not None, "fit begins a run"
-    while len(history) < plan.last and not run.stopped:
+    last = run.began + plan.settings.epochs
+    while len(history) < last and not run.stopped:
         epoch = len(history)
         progress = trainer.program.progress.value
         first = 0
         if resumed and progress[EPOCH] == epoch:
             first = int(progress[BATCHES])
         else:
-            for callback in plan.callbacks:
+            for callback in plan.settings.callbacks:
                 callback.epoch_begin(trainer, epoch)
             fresh = np.zeros_like(progress)
             fresh[EPOCH] = epoch
             trainer.program.progress.value = fresh
         resumed = False
-        numbers = _epoch(trainer, plan, epoch, first)
+        numbers = _epoch(trainer, plan, f"epoch {epoch + 1}/{last}", first)
         history.rows.append(numbers)
         for callback in plan.in_order():
             callback.epoch_end(trainer, epoch, numbers)
@@ -78,12 +74,11 @@ def run_epochs(trainer: Trainer, plan: Plan, resumed: bool) -> None:
         callback.train_end(trainer)
 
 
-def _epoch(trainer: Trainer, plan: Plan, epoch: int, first: int) -> dict[str, float]:
+def _epoch(trainer: Trainer, plan: Plan, title: str, first: int) -> dict[str, float]:
     """Make the steps of an epoch from number `first` on, then validate; return its numbers."""
     program = trainer.program
-    title = f"epoch {epoch + 1}/{plan.last}"
-    bar = Progress(plan.verbose, title, len(plan.source), first)
-    with closing(bar), closing(plan.source.batches(epoch, first)) as batches:
+    bar = Progress(plan.settings.verbose, title, len(plan.source), first)
+    with closing(bar), closing(plan.source.batches(len(trainer.history), first)) as batches:
         _steps(trainer, plan, iter(batches), bar, title)
         numbers = _means(program)
         if plan.held_out is not None:
@@ -95,8 +90,8 @@ def _epoch(trainer: Trainer, plan: Plan, epoch: int, first: int) -> dict[str, fl
 
 def _steps(trainer: Trainer, plan: Plan, batches: Any, bar: Progress, title: str) -> None:
     program = trainer.program
-    step = program.checked_step if plan.terminate_on_nan else program.step
-    watching = [c for c in plan.callbacks if type(c).step_end is not Callback.step_end]
+    step = program.checked_step if plan.settings.terminate_on_nan else program.step
+    watching = [c for c in plan.settings.callbacks if type(c).step_end is not Callback.step_end]
     made = int(program.steps.value)
     for number, (x, targets) in enumerate(batches):
         # Random numbers follow from the number of the step alone, whatever was called between.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -22,12 +21,12 @@ from symgraph.training.checks import (
     input_placeholder,
     option_checked,
     positive_int,
-    seed_checked,
 )
 from symgraph.training.history import VALIDATION, History
 from symgraph.training.loop import Plan, measured, run_epochs
 from symgraph.training.losses import LossFunction, Targets, chosen_loss
 from symgraph.training.metrics import chosen_metrics
+from symgraph.training.options import FitOptions, Settings, settings_of
 from symgraph.training.program import Program, compiled_prediction
 from symgraph.training.resume import (
     Run,
@@ -139,21 +138,7 @@ class Trainer:
         if self.run is not None:
             self.run.stopped = True
 
-    def fit(
-        self,
-        x: Any,
-        y: Any = None,
-        *,
-        epochs: int = 1,
-        batch_size: int = 32,
-        validation_data: Any = None,
-        callbacks: Iterable[Callback] = (),
-        shuffle: bool = True,
-        seed: int = 0,
-        verbose: int = 1,
-        terminate_on_nan: bool = False,
-        resume: bool | PathLike = False,
-    ) -> History:
+    def fit(self, x: Any, y: Any = None, **options: Unpack[FitOptions]) -> History:
         """Train.
 
         Ctrl-C ends it with the parameters as after the last whole step and with the history of all
@@ -163,18 +148,7 @@ class Trainer:
             x: inputs, an array of rows; or a `Dataset` or loader that gives pairs of inputs and
                 targets.
             y: targets, as many rows.
-            epochs: how often to go through the data.
-            batch_size: rows in a step; the last step of an epoch has what is left.
-            validation_data: inputs and targets, or a `Dataset` or loader, to measure after each
-                epoch.
-            callbacks: what happens between epochs.
-            shuffle: whether each epoch has an order of its own.
-            seed: what orders are drawn from, together with the number of the epoch.
-            verbose: 0 shows nothing, 1 a progress bar for each epoch, 2 a line for each epoch.
-            terminate_on_nan: raise before anything is changed where a number would not be finite.
-            resume: True to go on with a run that was interrupted, or the path of a checkpoint to go
-                on from, if the file is there. The run ends when it has had `epochs` epochs in all;
-                the result is the same, bit for bit, as if it had never stopped.
+            **options: see `FitOptions`.
 
         Returns:
             The history, also of earlier calls.
@@ -183,33 +157,24 @@ class Trainer:
             DataError: there are no rows, or not as many targets as inputs.
             FeedError: rows have the wrong shape or dtype.
             BoundsError: a label is out of range.
-            GraphError: an option makes no sense.
+            GraphError: there is no such option, or one makes no sense.
             NonFiniteError: with `terminate_on_nan`, a number would not be finite.
             CheckpointError: the checkpoint does not fit, or the data are not those of its run.
 
         Example:
             >>> model.fit(x, y, epochs=10, batch_size=64, validation_data=(x_test, y_test))
         """
-        size, last = positive_int("batch_size", batch_size), positive_int("epochs", epochs)
-        watching = _checked_callbacks(callbacks)
-        verbose = option_checked("verbose", verbose, (0, 1, 2))
-        source = source_of(x, y, size, bool(shuffle), seed_checked(seed), _NAMES)
+        settings = settings_of(options)
+        size = settings.batch_size
+        source = source_of(x, y, size, settings.shuffle, settings.seed, _NAMES)
         held_out = None
-        if validation_data is not None:
-            pair = _pair(validation_data)
-            held_out = source_of(*pair, size, False, 0, _VALIDATION_NAMES)
-        program = self._prepared(source, _NAMES)
-        if held_out is not None:
-            self._prepared(held_out, _VALIDATION_NAMES)
-            program.evaluation  # noqa: B018  # compiled now, so that what is wrong shows now
-        self._validates, self._callbacks = held_out is not None, watching
-        for callback in watching:
+        if settings.validation_data is not None:
+            held_out = source_of(*settings.validation_data, size, False, 0, _VALIDATION_NAMES)
+        self._get_ready(source, held_out, settings)
+        for callback in settings.callbacks:
             callback.train_begin(self)
-        resumed = self._resumed(resume, source)
-        run = self.run
-        assert run is not None, "it was made or resumed"
-        plan = Plan(source, held_out, watching, run.began + last, verbose, bool(terminate_on_nan))
-        run_epochs(self, plan, resumed)
+        resumed = self._resumed(settings.resume, source)
+        run_epochs(self, Plan(settings, source, held_out), resumed)
         return self.history
 
     def evaluate(
@@ -325,6 +290,16 @@ class Trainer:
         source.fit((program.x, program.targets), (_INPUT_HINT, program.hint), program.classes)
         return program
 
+    def _get_ready(self, source: Source, held_out: Source | None, settings: Settings) -> None:
+        """Check all data, and compile all that will be needed, before anything is changed."""
+        program = self._prepared(source, _NAMES)
+        if held_out is not None:
+            self._prepared(held_out, _VALIDATION_NAMES)
+            program.evaluation  # noqa: B018  # a property that compiles when it is first read
+        if settings.terminate_on_nan:
+            program.checked_step  # noqa: B018  # as above
+        self._validates, self._callbacks = held_out is not None, settings.callbacks
+
     def _built(self, x: Placeholder, targets: RowType | None) -> Program:
         self._program = Program(
             self.model, self.optimizer, self._loss, self._metrics, x, targets, self._threads
@@ -358,26 +333,3 @@ class Trainer:
 
     def _keyed_callbacks(self) -> list[tuple[str, Callback]]:
         return [(f"{i}.{type(c).__name__}", c) for i, c in enumerate(self._callbacks)]
-
-
-def _checked_callbacks(given: Iterable[Callback]) -> tuple[Callback, ...]:
-    found = (given,) if isinstance(given, Callback) else tuple(given)
-    for entry in found:
-        if not isinstance(entry, Callback):
-            raise GraphError(
-                f"a callback is an object of a subclass of Callback, not {entry!r}\n"
-                f"  at {user_location()}"
-            )
-    return found
-
-
-def _pair(validation: Any) -> tuple[Any, Any]:
-    """Return inputs and targets of validation data; a data set or a loader has both."""
-    if isinstance(validation, tuple | list):
-        if len(validation) != 2:
-            raise DataError(
-                f"validation_data is a pair of inputs and targets, not {len(validation)} things\n"
-                f"  at {user_location()}"
-            )
-        return validation[0], validation[1]
-    return validation, None

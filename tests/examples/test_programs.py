@@ -44,10 +44,44 @@ PROGRAMS = {
             "20000 additions: 1\n",
         ]
     ),
+    "checkpoint": Program(
+        [
+            "the same weights: True\n",
+            "Loaded(missing=[], unexpected=[])",
+            "l0/W, l0/b, l1/W, l1/b; the same weights: True",
+        ],
+        drawn=["broken.npz"],
+    ),
+    "cnn_digits": Program(
+        ["held-out accuracy 9", "(360 digits)"], ["--epochs", "2"], ["cnn_digits.png"]
+    ),
     "contract": Program(
         ["array(7)  (int64", "array([3., 3., 3., 3., 3., 3., 3., 3., 3., 3.])", "compilations  "]
     ),
+    "convolution": Program(
+        [
+            "[[259. 295.]\n [403. 439.]]",
+            "[[ 73. 121. 154. 103.]",
+            "patches of one image (9, 75), of ten (90, 75)",
+            "agree: True",
+            "(N, 5, 15, 15) through 8 filters of 3 x 3, pad 1: (N, 8, 15, 15)",
+        ]
+    ),
     "custom_op": Program(["at 0.75: 0.25, slope 0.6, second derivative 0.512", "kernels"]),
+    "devices": Program(["cpu: compiled", "gpu: ", "the same bits: True"]),
+    "data_sets": Program(
+        [
+            "samples 7 to 9: [50, 65, 82]",
+            "the first [-0.13981389 -0.00721657] of arm 1",
+            "halved [-0.06990694 -0.00360829]",
+            "hello: [0, 1, 2, 2], then [1, 2, 2, 3]",
+            "shuffled: [[3, 5, 1, 2], [9, 8, 0, 6], [7, 4]]",
+            "in sequence: [[0, 3, 6], [1, 4, 7], [2, 5, 8], [3, 6, 9]]",
+            "60000 images by 128: 469 batches, the last of 96",
+            "none read; number 123456: (array([123456., 123456., 123456.]",
+        ],
+        drawn=["data_sets.png"],
+    ),
     "double_backprop": Program(
         ["68, slope 100", "critic 3 x + 4 y: 16, gradient [4.8 6.4]", "critic after:  clouds 2."]
     ),
@@ -57,6 +91,8 @@ PROGRAMS = {
         ["f1(x) = x²         at -3: value 9, derivative -6", "maximum(n2, n3) : float64[]"],
         drawn=["functions.png"],
     ),
+    "gan": Program(["critic's loss ", "mean invented and mean real digit: "], ["--epochs", "2"], ["gan.png"]),
+    "grad_cam": Program(["hottest place inside"], ["--epochs", "1"], ["grad_cam.png"]),
     "gradient_check": Program(
         ["forward difference 3.29810211785, central 3.29744262933", "1 % too large", "e-03, WRONG"]
     ),
@@ -78,7 +114,14 @@ PROGRAMS = {
         ],
         drawn=["linear_regression.png"],
     ),
+    "lstm_sine": Program(["epoch   1: loss 0.483028"], ["--epochs", "3"], ["lstm_sine.png"]),
     "memory": Program(["in a row    arena 8 MB, outputs 8 MB", "[2.0, 1.0], and by t as well: "]),
+    "mnist": Program(["epoch 1: train 2."], ["--images", "600", "--epochs", "1", "--hidden", "50"]),
+    "mnist_fit": Program(
+        ["parameters: 407050", "compilations: 1\n"],
+        ["--images", "600", "--epochs", "1"],
+        ["mnist_fit.png"],
+    ),
     "newton": Program(
         [
             "1  by hand 1.454545454545455  by grad 1.454545454545455",
@@ -100,6 +143,19 @@ PROGRAMS = {
     ),
     "ranks": Program(
         ["rank 5  videos           (4, 240, 144, 256, 3)", "106168320 numbers: 405 MB", "than 1 MB"]
+    ),
+    "resnet": Program(
+        [
+            "(N, 64, 8, 8) through a block to (N, 256, 8, 8) through a block to (N, 512, 4, 4)",
+            "ResNet50: 25557096 parameters, 53120 running means and variances",
+            "scores (1, 1000)",
+        ],
+        ["--size", "64"],
+    ),
+    "rnn_sine": Program(
+        ["epoch   1: loss 0.290638", "epoch   2: loss 0.018005"],
+        ["--epochs", "2"],
+        ["rnn_sine.png"],
     ),
     "rosenbrock": Program(
         [
@@ -125,6 +181,9 @@ PROGRAMS = {
         ["--epochs", "2"],
         ["spiral.png"],
     ),
+    "style_transfer": Program(
+        ["loss at first"], ["--steps", "3", "--size", "32"], ["style_transfer.png"]
+    ),
     "tanh_graph": Program(
         [
             "order 1 at 1:  0.419974341614     3 operations",
@@ -134,6 +193,9 @@ PROGRAMS = {
         ["--order", "3"],
         ["tanh_3.dot"],
     ),
+    "taylor_sine": Program(
+        ["0.0001: 4 terms, y 0.70710646957517", "1e-150: 47 terms, y 0.7071067811865", "tions: 1\n"]
+    ),
     "tensors": Program(
         [
             "x @ x.T                        [[14. 32.] [32. 77.]]",
@@ -141,8 +203,20 @@ PROGRAMS = {
             "by row: shape (3,)",
         ]
     ),
+    "tree_lstm": Program(
+        [" 8 leaves: ", "compilations: 1 and 1\n"],
+        ["--trees", "300"],
+    ),
+    "truncated_bptt": Program(
+        [
+            "whole      h [0.8428861 0.8428861], by Wx [0.69294126 0.69294126]",
+            "in pieces  h [0.8428861 0.8428861], by Wx [0.57908603 0.57908603]",
+        ]
+    ),
+    "vae": Program(["161765 parameters", "of the last "], ["--epochs", "1"], ["vae.png"]),
+    "vgg16": Program(["37694248 parameters", "one picture (1, 3, 32, 32)"], ["--size", "32"]),
 }
-APART = {"mlp_digits", "plotting"}
+APART = {"fit_digits", "mlp_digits", "plotting"}
 
 
 def test_no_example_is_left_out():

@@ -219,6 +219,18 @@ def test_parameters_have_one_order_in_every_process():
     assert printed == {"['l0/W', 'l0/b', 'l1/W', 'l1/b']"}
 
 
+@pytest.mark.inventory("J.batches")
+def test_one_compilation_serves_a_row_and_a_grid_of_four_million_points():
+    model = sg.models.MLP((10, 3), in_size=2, seed=0)
+    f = compile(sg.argmax(model(Placeholder("x", ("N", 2), "float32")), axis=1))
+    side = np.linspace(-1, 1, 2000, dtype="float32")
+    grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    whole = f(x=grid)
+    assert whole.shape == (4_000_000,)
+    assert [int(f(x=grid[[i]])[0]) for i in (0, 7, -1)] == [whole[0], whole[7], whole[-1]]
+    assert f.compile_count == 1
+
+
 @pytest.mark.inventory("V.random")
 def test_numpys_global_generator_is_left_alone():
     np.random.seed(0)

@@ -27,11 +27,11 @@ def seconds(action, repeats):
 @pytest.mark.inventory("R.performance", "V.overhead")
 def test_a_compiled_call_costs_less_than_its_numpy_calls():
     """Value and both slopes, 77 operations, against the 38 NumPy calls of the value alone."""
-    x, y = scalars("xy")
+    x, y = array("x", "N"), array("y", "N")
     z = goldstein_price(x, y)
-    f = compile([z, *grad(z, [x, y])])
-    a, b = np.array(1.0), np.array(1.0)
-    assert [float(v) for v in f(x=a, y=b)] == [1876, -5376, 8064]
+    f = compile([z, *grad(sg.sum(z), [x, y])])
+    a, b = np.ones((2, 1))
+    assert [float(v[0]) for v in f(x=a, y=b)] == [1876, -5376, 8064]
     ours = seconds(lambda: f(x=a, y=b), 200)
     numpys = seconds(lambda: goldstein_price(a, b), 50)
     assert ours < numpys / 2
@@ -139,3 +139,22 @@ def test_the_interpreter_gives_the_same_results_and_names_the_line():
     np.testing.assert_allclose(native, reference, rtol=1e-15)
     with pytest.raises(sg.ShapeError, match=r"test_obligations\.py:\d+"):
         x @ np.eye(3)
+
+
+def losses_at(rate, updates=60, momentum=0.0):
+    """Return how x^2 + 25 y^2 falls from (1, 1)."""
+    w = sg.Parameter(np.ones(2), "w")
+    loss = sg.sum(np.array([1.0, 25.0]) * sg.square(w))
+    optimiser = sg.optim.Momentum(rate, momentum) if momentum else sg.optim.SGD(rate)
+    step = compile(loss, updates=optimiser.updates(loss, [w]))
+    return np.array([float(step()) for _ in range(updates)])
+
+
+@pytest.mark.inventory("P.rates")
+def test_a_rate_may_be_too_small_or_too_large_and_momentum_helps():
+    fit, small, large = losses_at(0.03), losses_at(0.0003), losses_at(0.05)
+    assert fit[-1] < 0.01
+    assert (np.diff(small) < 0).all()
+    assert small[-1] > 1  # crawls
+    assert large[-1] > 20 * large[1]  # diverges
+    assert losses_at(0.01, momentum=0.8)[-1] < 0.1 * losses_at(0.01)[-1]

@@ -16,6 +16,7 @@ from symgraph.data import (
     write_idx,
     write_stand_in_mnist,
 )
+from symgraph.data import stand_in as stand_in_module
 from tests.symgraph.file_server import serving
 
 
@@ -221,6 +222,18 @@ def test_pictures_of_one_digit_of_the_stand_in_are_alike(stand_in):
     means = np.stack([x[t == digit].mean(axis=0) for digit in range(10)])
     nearest = ((x_test[:, None] - means) ** 2).sum(axis=2).argmin(axis=1)
     assert (nearest == t_test).mean() > 0.6
+
+
+def test_a_stand_in_that_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
+    pytest.importorskip("sklearn")
+
+    def interrupted(path, array):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stand_in_module, "write_idx", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        write_stand_in_mnist(tmp_path / "new", train=10, test=10)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("count", [0, -1, 2.0])

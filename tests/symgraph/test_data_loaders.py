@@ -72,7 +72,7 @@ def test_a_pass_that_was_broken_off_starts_over(prefetch):
     assert _listed(loader) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
-@pytest.mark.inventory("J.DataLoader")
+@pytest.mark.inventory("J.DataLoader", "J.batches")
 def test_the_last_short_batch_needs_no_other_compilation():
     x, t = sg.Placeholder("x", ("N", 2), "float32"), sg.Placeholder("t", ("N",), "int64")
     f = sg.compile(sg.sum(x, axis=1) + t)
@@ -293,6 +293,7 @@ def test_loaders_and_batches_give_the_same_rows():
         np.testing.assert_array_equal(b, d)
 
 
+@pytest.mark.inventory("J.prefetch")
 def test_random_transforms_are_the_same_with_and_without_a_thread():
     pictures = np.arange(40 * 6.0).reshape(40, 1, 2, 3)
     runs = []

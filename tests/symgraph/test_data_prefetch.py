@@ -54,6 +54,7 @@ class Reading:
         return index
 
 
+@pytest.mark.inventory("J.prefetch")
 @pytest.mark.parametrize("ahead", [1, 2, 50])
 def test_items_come_in_order(ahead):
     assert list(Prefetched(_begin, ahead)) == list(range(10))
@@ -71,6 +72,7 @@ def test_reading_ahead_is_bounded():
     passing.close()
 
 
+@pytest.mark.inventory("J.prefetch")
 def test_reading_goes_on_during_the_step():
     data = Reading()
     for batch in DataLoader(data, 4, shuffle=False, prefetch=1):
@@ -83,6 +85,7 @@ def test_reading_goes_on_during_the_step():
 # Errors.
 
 
+@pytest.mark.inventory("J.prefetch")
 def test_an_error_comes_where_its_batch_would_have_come():
     error = KeyError("lost")
     loader = DataLoader(Reading(40, 9, error), 4, shuffle=False, prefetch=3)
@@ -135,6 +138,7 @@ def test_the_thread_ends_with_the_pass():
     assert _threads() == []
 
 
+@pytest.mark.inventory("J.prefetch")
 def test_the_thread_ends_with_break():
     for _ in DataLoader(TEN, 3, prefetch=2):
         assert len(_threads()) == 1
@@ -154,6 +158,7 @@ def test_the_thread_ends_with_close_and_with_blocks():
     assert _threads() == []
 
 
+@pytest.mark.inventory("J.prefetch")
 def test_the_thread_ends_with_the_garbage():
     passing = iter(DataLoader(TEN, 3, prefetch=2))
     passing.myself = passing

@@ -160,3 +160,16 @@ def test_wrong_arguments_are_refused():
     for ratio in (1.0, -0.1, 2):
         with pytest.raises(GraphError, match=r"the ratio to drop is in \[0, 1\)"):
             sg.dropout(Placeholder("x", (2,), "float32"), ratio)
+
+
+@pytest.mark.parametrize("mode", ["native", "reference"])
+def test_the_number_of_a_call_decides_and_not_what_was_fed_before(mode):
+    x = sg.Placeholder("x", ("N",), "float64")
+    f = sg.compile(x + sg.random.uniform(x.shape, dtype="float64", seed=1), mode=mode)
+    rows = [np.zeros(count) for count in (3, 3, 5, 3, 2)]
+    found = [f(x=row) for row in rows]
+    assert f.call_index == 5
+    for number in (4, 2, 0, 3, 1):
+        f.call_index = number
+        np.testing.assert_array_equal(f(x=rows[number]), found[number])
+    assert f.call_index == 2

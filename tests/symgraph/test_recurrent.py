@@ -49,6 +49,7 @@ def test_gradients_end_where_a_call_begins(mode):
         layer.reset_state()
 
 
+@pytest.mark.inventory("E7")
 @pytest.mark.parametrize("mode", MODES)
 def test_an_lstm_step_by_step(mode):
     layer = LSTM(1, in_size=1, dtype="float64")

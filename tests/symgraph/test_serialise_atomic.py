@@ -35,6 +35,7 @@ def _failing(error, calls):
 )
 @pytest.mark.parametrize("where", ["write", "flush", "chmod", "replace"])
 @FORMATS
+@pytest.mark.inventory("N.atomic")
 def test_a_failure_leaves_the_old_file_and_nothing_else(
     tmp_path, monkeypatch, ending, where, error
 ):
@@ -97,6 +98,7 @@ print("whole")
 """
 
 
+@pytest.mark.inventory("N.atomic")
 def test_a_killed_process_leaves_a_whole_file(tmp_path):
     command = [sys.executable, "-c", KILLED, str(tmp_path), "25"]
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

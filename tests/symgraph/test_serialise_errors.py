@@ -28,6 +28,7 @@ def _refused(targets, path, message, **options):
 
 
 @FORMATS
+@pytest.mark.inventory("N.load")
 def test_all_that_does_not_fit_is_listed_at_once(tmp_path, ending):
     path = tmp_path / f"w.{ending}"
     sg.save({"l0/w": sg.Parameter(np.ones((2, 4), "f4")), "extra": sg.Parameter(1.0)}, path)
@@ -106,6 +107,7 @@ def test_only_arrays_are_loaded_from_a_dict():
 
 
 @FORMATS
+@pytest.mark.inventory("N.load")
 def test_damaged_files_never_load_wrong_numbers(tmp_path, ending):
     """Every truncation and every flipped bit gives the right numbers or a CheckpointError."""
     path, bad = tmp_path / f"good.{ending}", tmp_path / f"bad.{ending}"

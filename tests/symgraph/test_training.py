@@ -29,6 +29,7 @@ def keras_model(**compiled):
     return model.compile(rmsprop, **options)
 
 
+@pytest.mark.inventory("P.fixture", "V.training")
 def test_the_losses_of_the_keras_chapter():
     model = keras_model()
     history = model.fit(X, ONE_HOT, epochs=3, batch_size=2, verbose=0)
@@ -39,6 +40,7 @@ def test_the_losses_of_the_keras_chapter():
     assert found["accuracy"] == 0.5
 
 
+@pytest.mark.inventory("P.fixture")
 def test_the_gradients_of_the_keras_chapter():
     model = keras_model()
     x, t = sg.Placeholder("x", ("N", 3), "float64"), sg.Placeholder("t", ("N", 2), "float64")
@@ -50,6 +52,42 @@ def test_the_gradients_of_the_keras_chapter():
     np.testing.assert_allclose(offset, [-0.0682262701, 0.0682262701], rtol=1e-8)
 
 
+@pytest.mark.inventory("P.loop")
+def test_the_same_losses_by_hand():
+    """Draw a batch, forward, loss, gradients, update: what `fit` does, in one's own loop."""
+    model = keras_model()
+    x, t = sg.Placeholder("x", ("N", 3), "float64"), sg.Placeholder("t", ("N", 2), "float64")
+    loss = sg.nn.categorical_cross_entropy(model(x), t)
+    gradients = sg.grad(loss, model.parameters())
+    rule = sg.optim.RMSProp(0.01, rho=0.9, eps=1e-7)
+    step = sg.compile(loss, updates=rule.updates_from(gradients, model.parameters()))
+    batches = sg.data.batches(X, ONE_HOT, size=2)
+    found = [float(step(x=a, t=b)) for _ in range(3) for a, b in batches]
+    np.testing.assert_allclose(found, LOSSES, rtol=1e-12)
+
+
+@pytest.mark.inventory("P.rates")
+def test_rates_that_are_too_small_or_too_large_and_momentum():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(64, 2)) * [1.0, 5.0]
+    t = x @ [[2.0], [-1.0]]
+
+    def losses(optimizer, *rates):
+        model = MLP((1,), in_size=2, bias=False, dtype="float64").compile(optimizer, "mse")
+        found = []
+        for rate in rates:
+            optimizer.learning_rate.value = rate
+            model.l0.W.value = [[0.5], [0.5]]
+            found.append(model.fit(x, t, epochs=8, batch_size=64, verbose=0)["loss"][-1])
+        return found
+
+    start, small, good, large = losses(sg.optim.SGD(), 0.0, 1e-5, 0.02, 0.06)
+    assert 0.9 * start < small < start
+    assert good < 0.2 * start
+    assert large > 10 * start
+    assert losses(sg.optim.Momentum(momentum=0.5), 0.02) < [0.8 * good]
+
+
 @pytest.mark.parametrize(
     ("loss", "metrics"),
     [
@@ -58,6 +96,7 @@ def test_the_gradients_of_the_keras_chapter():
         (lambda y, t: -(t * sg.log(y)).sum() / t.shape[0], ()),
     ],
 )
+@pytest.mark.inventory("E8")
 def test_a_loss_by_name_or_as_a_function(loss, metrics):
     model = keras_model(loss=loss, metrics=metrics)
     history = model.fit(X, ONE_HOT, epochs=3, batch_size=2, verbose=0)
@@ -75,6 +114,7 @@ def test_losses_that_take_labels(name):
     assert history["accuracy"] == [0.0, 0.0, 0.5]
 
 
+@pytest.mark.inventory("P.sizes", "P.initial")
 def test_the_mnist_model_has_its_parameters_and_starts_at_chance():
     model = Sequential(Dense(512, "relu", in_size=784, seed=0), Dense(10, "softmax", seed=1))
     model.compile("rmsprop", "categorical_crossentropy", ["accuracy"])
@@ -102,6 +142,7 @@ class Counting(Callback):
         self.total = total
 
 
+@pytest.mark.inventory("P.batches")
 def test_60000_images_are_469_batches_and_five_epochs_2345_updates():
     rng = np.random.default_rng(0)
     x, labels = rng.random((60_000, 4), "float32"), rng.integers(0, 3, 60_000)
@@ -137,7 +178,7 @@ def test_the_graph_is_written_with_the_first_data_where_nobody_knows_the_input()
     with pytest.raises(
         sg.GraphError, match="nothing is compiled yet, because the shape of the inp"
     ):
-        model.trainer.program  # noqa: B018
+        repr(model.trainer.program)
     images = np.random.default_rng(0).integers(0, 256, (9, 2, 2)).astype("uint8")
     assert model.predict(images).shape == (9, 3)
     model.fit(images, np.arange(9) % 3, batch_size=4, verbose=0)

@@ -68,6 +68,7 @@ def whole():
 
 
 @pytest.mark.parametrize("ending", ["npz", "safetensors"])
+@pytest.mark.inventory("N.state", "D.step53")
 def test_a_run_resumed_at_any_step_ends_as_the_whole_run_does(tmp_path, whole, ending):
     path = tmp_path / f"run.{ending}"
     model = fresh()

@@ -28,22 +28,24 @@ def sample_affine(
     count, channels, height, width = images.shape
     # Two more at the end: the neighbour of what was clipped to the border is read as well.
     padded = np.pad(images, ((0, 0), (0, 0), (1, 2), (1, 2)), constant_values=fill)
-    rows, columns = (np.arange(extent) - (extent - 1) / 2 for extent in size)
-    m, o = matrices.reshape(-1, 4, 1, 1), offsets.reshape(-1, 2, 1, 1)
+    dtype = images.dtype
+    rows, columns = (np.arange(extent, dtype=dtype) - (extent - 1) / 2 for extent in size)
+    m = matrices.astype(dtype).reshape(-1, 4, 1, 1)
+    o = offsets.astype(dtype).reshape(-1, 2, 1, 1)
     row = m[:, 0] * rows[:, None] + m[:, 1] * columns + o[:, 0] + (height - 1) / 2
     column = m[:, 2] * rows[:, None] + m[:, 3] * columns + o[:, 1] + (width - 1) / 2
     # What lies farther out than one pixel is surrounded by `fill` alone.
     row, column = np.clip(row, -1, height) + 1, np.clip(column, -1, width) + 1
     top, left = row.astype(np.int64), column.astype(np.int64)
-    down = (row - top).astype(images.dtype)[:, None]
-    right = (column - left).astype(images.dtype)[:, None]
-    planes = padded.reshape(count, channels, -1)
-    stride = width + 3
-    first = (top * stride + left).reshape(count, 1, -1)
+    down = (row - top).astype(dtype)[:, None]
+    right = (column - left).astype(dtype)[:, None]
+    values, stride = padded.reshape(-1), width + 3
+    planes = np.arange(count * channels).reshape(count, channels, 1, 1) * ((height + 3) * stride)
+    first = (top * stride + left)[:, None] + planes
 
     def corner(step: int) -> Array:
-        found = np.take_along_axis(planes, first + step, axis=2)
-        return found.reshape(count, channels, *size)
+        found: Array = values.take(first + step)
+        return found
 
     upper = corner(0) * (1 - right) + corner(1) * right
     lower = corner(stride) * (1 - right) + corner(stride + 1) * right

@@ -129,7 +129,13 @@ ROWS = (
         "D.step51",
         "digits with an MLP of sigmoids and SGD, and with relu and Adam",
         "the loss falls; on MNIST 5 epochs give 1.9140 ... .6339 within 10 %",
+        "examples/test_mlp_digits.py::test_it_reads_97_percent_of_unseen_digits_within_ten_seconds",
     ),
     row("D.step52", "the same on a GPU", "the same numbers to 1e-5", needs="a GPU"),
-    row("D.step53", "weights are saved and training goes on", "as if it had not been interrupted"),
+    row(
+        "D.step53",
+        "weights are saved and training goes on",
+        "as if it had not been interrupted",
+        "symgraph/test_training_resume.py::test_a_run_resumed_at_any_step_ends_as_the_whole_run_does",
+    ),
 )

@@ -52,12 +52,14 @@ ROWS = (
         "RNN of 100 on the sine curve, Adam, truncated after 30",
         "10 301 parameters, 34 updates an epoch: .290638, .018005, .053686 ... .001874; cosine "
         ".00190",
+        "examples/test_network_numbers.py::test_a_recurrent_network_learns_the_sine",
     ),
     row(
         "E.step60",
         "LSTM of 100 with the sequential loader",
         "40 901 parameters, 34 steps, 1 update an epoch: .483028, .383103 ... .008289; cosine "
         ".00088",
+        "examples/test_network_numbers.py::test_an_lstm_learns_the_sine",
     ),
     row(
         "F.MLP",
@@ -94,5 +96,7 @@ ROWS = (
         "F.step58",
         "a pretrained network is read from a file",
         "from an npz and a safetensors file written here; the same logits",
+        "symgraph/test_serialise.py::test_a_fresh_vgg16_takes_the_weights_of_a_small_one",
+        "symgraph/test_serialise.py::test_a_fresh_model_is_loaded_before_its_first_call",
     ),
 )

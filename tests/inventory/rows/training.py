@@ -27,18 +27,31 @@ ROWS = (
         "O.integers", "integers have no gradient", "refused", f"{OPS}::test_o_integers_are_refused"
     ),
     row("O.units", "unit tests of square", "4 at 2, slope 6 at 3, and at random points"),
-    row("P.sizes", "512 relu, 10 softmax on 784 pixels", "401 920 + 5 130 = 407 050 parameters"),
+    row(
+        "P.sizes",
+        "512 relu, 10 softmax on 784 pixels",
+        "401 920 + 5 130 = 407 050 parameters",
+        "symgraph/test_training.py::test_the_mnist_model_has_its_parameters_and_starts_at_chance",
+    ),
     row(
         "P.batches",
         "60 000 images by 128",
         "469 batches, the last of 96; 2345 updates; 79 for 10 000, the last of 16",
+        "symgraph/test_training.py::test_60000_images_are_469_batches_and_five_epochs_2345_updates",
     ),
     row(
         "P.fixture",
         "compile(optimizer, loss, metrics), fit, evaluate on the small fixture",
         ".8524963039521258, .7399315800992241, .6913112140429697, .656372374578; accuracy 0, 0, .5",
+        "symgraph/test_training.py::test_the_losses_of_the_keras_chapter",
+        "symgraph/test_training.py::test_the_gradients_of_the_keras_chapter",
     ),
-    row("P.initial", "the loss of random weights", "about ln 10"),
+    row(
+        "P.initial",
+        "the loss of random weights",
+        "about ln 10",
+        "symgraph/test_training.py::test_the_mnist_model_has_its_parameters_and_starts_at_chance",
+    ),
     row("P.loop", "the loop by hand: draw, forward, loss, gradients, update", "the same numbers"),
     row(
         "P.rates", "rates that are too small or too large, momentum", "crawls, diverges, is faster"
