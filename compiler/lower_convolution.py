@@ -175,7 +175,7 @@ def _emit_sum(lowering: Lowering, node: Node, apart: int, parts: int) -> None:
             writes=(result,),
             extent=index(_ceiling(size, SUM_BLOCK)),
             work=index(parts * size),
-            label=f"{node.op.name} sum",
+            label=f"sum of the parts of {node.op.name}",
         ),
         (node,),
     )

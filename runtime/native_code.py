@@ -229,7 +229,14 @@ def enter_loop(row: int, pc: int) -> int:
 
 
 def next_step(frame: int, row: int, pc: int) -> int:
-    """Moves the windows of a loop on; where to go on, or -1 if it takes too many steps."""
+    """Moves the windows of a loop on; where to go on, or -1 if the run has failed.
+
+    It has if a kernel reported a problem, after which the loop might never end, or if the loop
+    takes too many steps.
+    """
+    status = peek(frame, at.STATUS)
+    if peek(status, 0) != 0:
+        return -1
     loop = peek(row, at.RECORD)
     left = peek(loop, at.LOOP_LEFT) - 1
     poke(loop, at.LOOP_LEFT, left)
@@ -237,9 +244,7 @@ def next_step(frame: int, row: int, pc: int) -> int:
         failure = peek(loop, at.LOOP_STATUS)
         if failure == 0:
             return pc
-        status = peek(frame, at.STATUS)
-        if peek(status, 0) == 0:
-            poke(status, 0, failure)
+        poke(status, 0, failure)
         return -1
     moves = peek(loop, at.MOVES)
     for index in range(peek(loop, at.MOVE_COUNT)):

@@ -39,8 +39,8 @@ __all__ = [
 class ExtentRule(NamedTuple):
     """How one integer of the plan is found.
 
-    Kinds: `constant` (value); `feed` (feed, axis; behind the feeds comes one more with one axis, the
-    capacity of loops); `sum` (the terms: pairs of a coefficient and the indices of earlier extents
+    Kinds: `constant` (value); `feed` (feed, axis; behind the feeds comes one more with one axis,
+    the capacity of loops); `sum` (the terms: pairs of a coefficient and the indices of earlier extents
     to multiply); `floordiv` and `max` (two earlier extents).
     """
 

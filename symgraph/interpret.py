@@ -20,6 +20,7 @@ from symgraph.types import TensorType
 
 Array = np.ndarray[Any, Any]
 Value = Array | tuple[Array, ...]
+Observer = Callable[[Node, Any, tuple[int, ...]], None]
 
 _FIRST_CAPACITY = 64
 """Steps of a loop of unknown length that are kept at first."""
@@ -30,7 +31,8 @@ def evaluate(
     feeds: Mapping[Any, Any] | None = None,
     *,
     call_index: int = 0,
-    observe: Callable[[Node, Any], None] | None = None,
+    observe: Observer | None = None,
+    restart: Callable[[], None] | None = None,
 ) -> list[Array]:
     """Compute nodes with NumPy, one node at a time.
 
@@ -39,7 +41,10 @@ def evaluate(
         feeds: values of placeholders, by node or by name; a value given for any other node (a
             parameter, an intermediate) replaces what it would compute.
         call_index: the number of the call, which random ops depend on.
-        observe: called with each node and its value once that is known, also inside branches.
+        observe: called with each node, its value once that is known, and the numbers of the steps
+            of the loops around it, from the outermost on; also inside branches and bodies.
+        restart: called when all that was observed is void, because a loop took more steps than
+            there was room for: everything is computed once more.
 
     Returns:
         One array for each output; 0-d results stay arrays.
@@ -59,6 +64,8 @@ def evaluate(
                 found = run.compute(order, outputs, dict(bound))
         except CapacityExceeded:
             capacity *= 4
+            if restart is not None:
+                restart()
         else:
             return [_array(value).copy() for value in found]
 
@@ -135,12 +142,17 @@ class _Run:
         extents: what every symbol stands for.
         call_index: the number of the call.
         observe: is told every value.
+        weak: the nodes that are numbers which the user wrote, and what is computed from them alone.
+        steps: the number of the step of each loop that is being run, the outermost first.
+        orders: the nodes of each body, each after its inputs.
     """
 
     extents: Mapping[str, int]
     call_index: int
-    observe: Callable[[Node, Value], None] | None = None
+    observe: Observer | None = None
     weak: set[Node] = field(default_factory=set)
+    steps: tuple[int, ...] = ()
+    orders: dict[Graph, list[Node]] = field(default_factory=dict)
 
     def compute(
         self, order: Sequence[Node], outputs: Sequence[Node], values: dict[Node, Value]
@@ -154,7 +166,7 @@ class _Run:
             if node not in values:
                 values[node] = self._node(node, [values[child] for child in node.inputs])
             if self.observe is not None:
-                self.observe(node, values[node])
+                self.observe(node, values[node], self.steps)
             for child in node.inputs:
                 uses[child] -= 1
                 if not uses[child]:
@@ -170,6 +182,7 @@ class _Run:
             return self._loop(node, operands)
         if node.op.name == "project":
             item: Array = operands[0][node.attrs["index"]]
+            self._mark(node, node.type.weak)
             return item
         arrays = [operand for operand in operands if isinstance(operand, np.ndarray)]
         try:
@@ -227,35 +240,57 @@ class _Run:
 
     def _loop(self, node: Node, operands: list[Value]) -> Value:
         """Run the body step by step."""
-        attrs, names = node.attrs, parts(node.inputs, node.attrs)
+        attrs = node.attrs
         given = parts([_array(value) for value in operands], attrs)
-        steps, rows = self._steps(node, given)
+        limit, rows = self._steps(node, given)
         body: Graph = attrs["body"]
-        carry = list(given.carries)
-        for leaf, child in zip(body.inputs, names.carries, strict=False):
-            self._mark(leaf, child in self.weak and leaf.type.weak)
-        stacks: list[list[Array]] = [[] for _ in body.outputs[len(carry) :]]
-        taken = 0
-        while (steps is None or taken < steps) and self._goes_on(attrs["condition"], carry, given):
-            if rows is not None and taken == rows and steps is None:
+        carry, count = list(given.carries), attrs["carries"]
+        self._mark_arguments(node)
+        stacks: list[list[Array]] = [[] for _ in body.outputs[count:]]
+        outside, taken = self.steps, 0
+        while limit is None or taken < limit:
+            self.steps = (*outside, taken)
+            if not self._goes_on(attrs["condition"], carry, given):
+                break
+            if rows is not None and taken == rows and limit is None:
                 raise CapacityExceeded
-            index = steps - 1 - taken if attrs["reverse"] and steps is not None else taken
+            index = limit - 1 - taken if attrs["reverse"] and limit is not None else taken
             seen = [np.asarray(array[index]) for array in given.scanned]
-            results = self._run_graph(body, [*carry, *seen, *given.captured])
-            count = len(carry)
+            try:
+                results = self._run_graph(body, [*carry, *seen, *given.captured])
+            except SymGraphError as error:
+                row = f" (row {index})" if index != taken else ""
+                raise type(error)(
+                    f"{error}\n  in step {taken}{row} of the loop made at {node.loc}"
+                ) from None
             carry = list(map(_in_dtype_of, node.type.items[:count], results[:count]))
             for stack, value in zip(stacks, results[count:], strict=True):
                 stack.append(_array(value))
             taken += 1
-        items = node.type.items[len(carry) :]
-        filled = [
-            self._stacked(stack, item, rows, attrs["reverse"])
+        self.steps = outside
+        return (*carry, *self._rows(node, stacks, rows))
+
+    def _mark_arguments(self, node: Node) -> None:
+        given = parts(node.inputs, node.attrs)
+        operands = [*given.carries, *given.scanned, *given.captured]
+        pairs = [*zip(node.attrs["body"].inputs, operands, strict=True)]
+        if node.attrs["condition"] is not None:
+            tested = [*given.carries, *given.captured]
+            pairs += zip(node.attrs["condition"].inputs, tested, strict=True)
+        for leaf, operand in pairs:
+            self._mark(leaf, operand in self.weak and leaf.type.weak)
+
+    def _rows(
+        self, node: Node, stacks: Sequence[list[Array]], rows: int | None
+    ) -> tuple[Array, ...]:
+        items = node.type.items[node.attrs["carries"] :]
+        return tuple(
+            self._stacked(stack, item, rows, node.attrs["reverse"])
             for stack, item in zip(stacks, items, strict=True)
-        ]
-        return (*carry, *filled)
+        )
 
     def _steps(self, node: Node, given: Parts[Array]) -> tuple[int | None, int | None]:
-        """Return how many steps are taken, None if a condition decides, and how many rows there are."""
+        """Return how many steps there are, None if a condition decides, and how many rows."""
         attrs = node.attrs
         length = attrs["length"]
         rows: int | None = None if length is None else self._static(length)
@@ -279,7 +314,10 @@ class _Run:
 
     def _run_graph(self, graph: Graph, operands: Sequence[Value]) -> list[Value]:
         values = dict(zip(graph.inputs, operands, strict=True))
-        return self.compute(topological(graph.outputs), graph.outputs, values)
+        order = self.orders.get(graph)
+        if order is None:
+            order = self.orders[graph] = topological(graph.outputs)
+        return self.compute(order, graph.outputs, values)
 
     def _stacked(
         self, rows: list[Array], declared: TensorType, count: int | None, reverse: bool

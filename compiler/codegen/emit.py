@@ -178,6 +178,7 @@ class RegionEmitter:
             with nested(self.operands, reduced[:-1], {}, point.offsets) as outer:
                 self._hoist(replace(point, offsets=outer), reduced[-1])
                 with nested(self.operands, reduced[-1:], {}, outer) as inner:
+                    self._look_ahead(replace(point, offsets=inner), reduced[-1])
                     # Masked lanes hold other columns, whose totals are never stored.
                     self._pass(replace(point, offsets=inner), current, totals, None)
                 self._hoisted.clear()
@@ -186,6 +187,13 @@ class RegionEmitter:
                 self._kept[node] = as_dtype(point.builder, total, node.type.element)
             self._evaluate_kept(current.kept, point)
         self._store_kept(point, None)
+
+    def _look_ahead(self, point: Point, number: int) -> None:
+        """Emit requests for what later steps of a loop will read."""
+        assert point.i is not None, "columns have a position"
+        for operand in range(len(self.nest.inputs)):
+            offset = point.offsets[operand]
+            self.operands.prefetch(operand, point.builder.lanes, offset, point.i, number)
 
     # One position of the loops.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from symgraph.compiler.codegen.flagging import FlaggingBuilder
 from symgraph.compiler.codegen.llvm_scalar import LLVMBuilder, LLVMValue, element_type
+from symgraph.compiler.codegen.llvm_types import MEMORY_BYTES
 from symgraph.compiler.codegen.loops import integer, smaller
 from symgraph.compiler.codegen.nest import Nest
 from symgraph.compiler.codegen.signature import Signature, Slot
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 
 Offsets = list["ir.Value | None"]
 """For each operand the offset (in elements) that the loops so far add; None for zero."""
+
+
+ROWS_AHEAD = 16
+"""How far columns look ahead: about as many rows as there are cache misses under way at once."""
+CACHE_LINE = 64
 
 
 class Operands:
@@ -98,6 +104,33 @@ class Operands:
             offset = self.moved(operand, offset, vector, i)
         element = self.scalar.load_value(self._address(operand, offset), dtype)
         return builder.broadcast(element.ir, dtype)
+
+    def prefetch(
+        self, operand: int, lanes: int, offset: ir.Value | None, i: ir.Value, number: int
+    ) -> None:
+        """Ask for what an input's vector at position `i` is some steps of loop `number` later.
+
+        Rows of a wide matrix lie in different pages, which hardware does not look ahead of.
+        """
+        from llvmlite import ir
+
+        letters = self._classes[operand]
+        if letters[self._nest.vector] != "1" or letters[number] == "0":
+            return
+        if self._signature.kinds[operand] != "memory":
+            return
+        ahead = self.moved(operand, offset, number, integer(ROWS_AHEAD))
+        place = i if ahead is None else self.builder.add(ahead, i)
+        word = ir.IntType(32)
+        kinds = [ir.IntType(8).as_pointer(), word, word, word]
+        function = self.builder.module.declare_intrinsic(
+            "llvm.prefetch.p0", (), ir.FunctionType(ir.VoidType(), kinds)
+        )
+        step = CACHE_LINE // MEMORY_BYTES[self._operands[operand].dtype]
+        for first in range(0, lanes, step):
+            address = self._address(operand, self.builder.add(place, integer(first)))
+            pointer = self.builder.bitcast(address, kinds[0])
+            self.builder.call(function, [pointer, *(ir.Constant(word, n) for n in (0, 3, 1))])
 
     def store(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from symgraph.compiler.codegen.llvm_types import MEMORY_BYTES
 from symgraph.compiler.codegen.nest import Nest
 from symgraph.compiler.codegen.signature import Kind, Signature
 from symgraph.compiler.costs import cost_of
@@ -13,8 +14,7 @@ from symgraph.node import Node
 from symgraph.op import Elementwise
 from symgraph.runtime.plan import KernelSource
 
-ITEM_BYTES = {"bool": 1, "int32": 4, "int64": 8, "float32": 4, "float64": 8}
-CODE_VERSION = 6
+CODE_VERSION = 7
 """Part of every key; raised when the emitted code changes for the same text."""
 
 
@@ -65,11 +65,11 @@ def _lanes(nest: Nest) -> int:
     if any(output.classes(vector)[vector] == "s" for output in nest.outputs):
         return 1
     widest = max(
-        (ITEM_BYTES[node.type.element] for node in nest.order if not nest.is_kept(node)),
+        (MEMORY_BYTES[node.type.element] for node in nest.order if not nest.is_kept(node)),
         default=4,
     )
     widest = max(
-        [widest, *(ITEM_BYTES[o.dtype] for o in nest.inputs if o.classes(vector)[vector] != "0")]
+        [widest, *(MEMORY_BYTES[o.dtype] for o in nest.inputs if o.classes(vector)[vector] != "0")]
     )
     lanes = vector_bytes() // max(widest, 4)
     if nest.mode == "elementwise" and len(nest.loops) == 1:

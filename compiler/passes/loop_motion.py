@@ -62,8 +62,8 @@ class OpenLoop:
         self.loop = loop
         self.count = given.count
         self.carries = list(zip(leaves.carries, given.carries, body.outputs, strict=False))
-        self.scanned = dict(zip(leaves.scanned, given.scanned, strict=True))
-        self.captured = dict(zip(leaves.captured, given.captured, strict=True))
+        self.scanned: dict[Node, Node] = dict(zip(leaves.scanned, given.scanned, strict=True))
+        self.captured: dict[Node, Node] = dict(zip(leaves.captured, given.captured, strict=True))
         self.rows = list(body.outputs[count:])
         self.places = list(range(count, len(body.outputs)))
         self.dropped: set[int] = set()

@@ -35,7 +35,7 @@ __all__ = [
     "weight_parts",
 ]
 
-VERSION = 6  # raised whenever the emitted code changes, so that cached kernels are not reused
+VERSION = 7  # raised whenever the emitted code changes, so that cached kernels are not reused
 
 
 def convolution_source(dtype: str, *, shape: TileShape | None = None) -> KernelSource:

@@ -66,10 +66,7 @@ def define_dots(module: ir.Module, tile: DotShape, dtype: str) -> ir.Function:
     """Define the internal function of `DotArguments`."""
     pointer, integer = emit.BYTE_POINTER, emit.INT64
     types = DotArguments(pointer, pointer, integer, pointer, integer, integer, integer)
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), list(types)), "convolution_dots")
-    function.linkage = "internal"
-    function.attributes.add("noinline")
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    builder, function = emit.internal_function(module, "convolution_dots", types)
     args = DotArguments(*function.args)
     shape = tile.shape
     kind = ir.VectorType(emit.ELEMENT_TYPES[dtype], shape.lanes)

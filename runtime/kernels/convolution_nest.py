@@ -89,10 +89,7 @@ def _define_rectangle(module: ir.Module, shape: TileShape, dtype: str) -> ir.Fun
     """Define the function (args, batch, *Span) that computes a rectangle of one matrix C."""
     functions = _define_functions(module, shape, dtype)
     types = [emit.BYTE_POINTER] + [emit.INT64] * 5
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), "convolution_rectangle")
-    function.linkage = "internal"
-    function.attributes.add("noinline")
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    builder, function = emit.internal_function(module, "convolution_rectangle", types, small=True)
     args, batch, *bounds = function.args
     item = emit.int64(shape.item_bytes)
     blocks = _Blocks(builder, shape, functions)

@@ -64,11 +64,9 @@ def _define_task(module: ir.Module, shape: TileShape, dtype: str) -> ir.Function
         stage=define_copy_tile(module, dtype, to_images=False),
         add=define_add_patches(module, shape, dtype),
     )
-    signature = ir.FunctionType(ir.VoidType(), [emit.BYTE_POINTER, emit.INT64])
-    function = ir.Function(module, signature, "convolution_scatter_task")
-    function.linkage = "internal"
-    function.attributes.add("noinline")
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    builder, function = emit.internal_function(
+        module, "convolution_scatter_task", [emit.BYTE_POINTER, emit.INT64], small=True
+    )
     args, number = function.args
     emitter = _TaskEmitter(builder, shape, dtype, functions)
     emitter.emit(Arguments(builder, args), number)

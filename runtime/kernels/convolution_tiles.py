@@ -41,10 +41,7 @@ def define_copy_tile(module: ir.Module, dtype: str, *, to_images: bool) -> ir.Fu
     pointer, integer = emit.BYTE_POINTER, emit.INT64
     types = TileArguments(pointer, integer, integer, integer, integer, pointer, integer)
     name = "convolution_" + ("unstage" if to_images else "stage")
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), list(types)), name)
-    function.linkage = "internal"
-    function.attributes.add("noinline")
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    builder, function = emit.internal_function(module, name, types, small=True)
     args = TileArguments(*function.args)
     placement = Placement(*read_words(builder, args.placement, len(Placement._fields)))
     # Only a grid whose elements follow each other has vectors.

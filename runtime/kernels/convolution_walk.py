@@ -295,10 +295,7 @@ def define_walk(
     """
     pointer, integer = emit.BYTE_POINTER, emit.INT64
     types = PatchArguments(pointer, integer, integer, integer, integer, integer, pointer, integer)
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), list(types)), name)
-    function.linkage = "internal"
-    function.attributes.add("noinline")
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    builder, function = emit.internal_function(module, name, types, small=True)
     args = PatchArguments(*function.args)
     walk = kind(builder, shape, dtype, args)
     with emit.counted_loop(builder, ZERO, args.padded, emit.int64(shape.lanes)) as first:

@@ -36,10 +36,7 @@ def define_pack_weights(module: ir.Module, shape: TileShape, dtype: str) -> ir.F
     """
     count = len(Weights._fields) + len(WeightArguments._fields) - 2
     types = [emit.INT64] * count + [emit.BYTE_POINTER]
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), types), "convolution_weights")
-    function.linkage = "internal"
-    function.attributes.add("noinline")
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
+    builder, function = emit.internal_function(module, "convolution_weights", types, small=True)
     words = function.args
     weights = Weights(*words[: len(Weights._fields)])
     args = WeightArguments(weights, *words[len(Weights._fields) :])

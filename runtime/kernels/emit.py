@@ -35,6 +35,28 @@ def zero(kind: ir.Type) -> ir.Constant:
     return ir.Constant(kind, None)
 
 
+def internal_function(
+    module: ir.Module, name: str, types: Sequence[ir.Type], *, small: bool = False
+) -> tuple[ir.IRBuilder, ir.Function]:
+    """Define a function of a module that is never inlined.
+
+    Args:
+        module: Module to define it in.
+        name: Its name.
+        types: Types of its arguments; it returns nothing.
+        small: Leave out optimisations that copy code: its loops are as they should be.
+
+    Returns:
+        A builder at its entry, and the function.
+    """
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), list(types)), name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    if small:
+        function.attributes.add("optsize")
+    return ir.IRBuilder(function.append_basic_block("entry")), function
+
+
 def offset(builder: ir.IRBuilder, pointer: ir.Value, distance: ir.Value) -> ir.Value:
     """Return a pointer moved by a number of bytes."""
     return builder.gep(pointer, [distance], source_etype=BYTE)

@@ -103,4 +103,21 @@ def float_operations(node: Node) -> Extent:
     if node.op.name == "batch_matmul" and node.type.element in FLOATS:
         depth: Extent = node.inputs[0].type.dims[-1]
         return 2 * product(node.type.dims) * depth
+    if node.op.name in _CONVOLUTIONS and node.type.element in FLOATS:
+        return _convolution_operations(node)
     return 0
+
+
+_CONVOLUTIONS = ("convolution", "convolution_input", "convolution_weight")
+
+
+def _convolution_operations(node: Node) -> Extent:
+    """Return one multiplication and addition for each element of a result and of its filter."""
+    first, second = node.inputs
+    if node.op.name == "convolution":
+        results, weight = node, second
+    elif node.op.name == "convolution_input":
+        results, weight = first, second
+    else:
+        results, weight = second, node
+    return 2 * product(results.type.dims) * product(weight.type.dims[1:])

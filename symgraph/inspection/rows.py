@@ -94,6 +94,10 @@ def _row(
         members = variant.kernels[instruction.origin][1]
         node = fused.get(id(members), members[0] if len(members) == 1 else None)
     called = instruction.opcode is Opcode.CALL
+    operations: Extent = 0
+    if called and node is not None:
+        adds = _adds_parts(instruction, node)
+        operations = extents[instruction.work] if adds else _operations(node)
     traffic = _traffic(variant, extents, instruction, node)
     return Row(
         number,
@@ -102,7 +106,7 @@ def _row(
         members,
         _title(instruction, node),
         *(traffic if called else (0, 0)),
-        _operations(node) if called and node is not None else 0,
+        operations,
         extents[instruction.extent] if called else 0,
         extents[instruction.work] if called else 0,
     )
@@ -113,6 +117,11 @@ def _operations(node: Node) -> Extent:
     return sum((float_operations(member) for member in nodes), 0)
 
 
+def _adds_parts(instruction: Instruction, node: Node) -> bool:
+    """Tell whether an instruction adds up what the one before it left in several parts."""
+    return node.op.name == "convolution_weight" and instruction.label != node.op.name
+
+
 def _title(instruction: Instruction, node: Node | None) -> str:
     if instruction.opcode is not Opcode.CALL:
         return instruction.label or instruction.opcode.name.lower()
@@ -120,7 +129,8 @@ def _title(instruction: Instruction, node: Node | None) -> str:
         return "copy into the parameter"
     if node.op.name == "batch_matmul":
         return "matmul"
-    return instruction.label if node.op is FUSED else node.op.name
+    own = node.op is FUSED or _adds_parts(instruction, node)
+    return instruction.label if own else node.op.name
 
 
 def _traffic(
@@ -133,7 +143,7 @@ def _traffic(
     if node is not None and node.op.name == "gather":
         result = _bytes(node.type)
         return result + sum((_bytes(child.type) for child in node.inputs[1:]), 0), result
-    if node is not None and node.op.name != "assemble":
+    if node is not None and node.op.name not in ("assemble", "convolution_weight"):
         return sum((_bytes(child.type) for child in node.inputs), 0), _bytes(node.type)
 
     def stored(buffers: tuple[int, ...]) -> Extent:
@@ -147,6 +157,8 @@ def _traffic(
         )
 
     read = stored(instruction.reads)
+    if node is not None and node.op.name == "convolution_weight":  # perhaps in parts
+        return read, stored(instruction.writes)
     # A part that is copied to its place writes as much as it reads.
     return read, read if read != 0 else stored(instruction.writes)
 

@@ -69,7 +69,7 @@ def row_type(declared: TensorType) -> TensorType:
         return TensorType(declared.dtype, None if declared.shape is None else declared.dims[1:])
     if not declared.rank:
         raise ShapeError(f"a 0-d array has no axis to scan over: {declared}")
-    return TensorType(declared.dtype, declared.dims[1:])
+    return TensorType(declared.dtype, declared.dims[1:], declared.weak)
 
 
 def arguments(key: str, types: tuple[Any, ...], attrs: Attrs) -> tuple[TensorType, ...]:
@@ -161,7 +161,7 @@ def _check_condition(declared: TensorType) -> None:
 def _stacked(row: TensorType, length: Extent | None) -> TensorType:
     if is_open(row) or length is None:
         return UNKNOWN
-    return TensorType(row.dtype, (length, *row.dims))
+    return TensorType(row.dtype, (length, *row.dims), row.weak)
 
 
 def _unfit(*arrays: Any, **attrs: Any) -> NoReturn:

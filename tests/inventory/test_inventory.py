@@ -9,6 +9,7 @@ import pytest
 from tests.inventory.row import Row, covers, row
 from tests.inventory.rows import ROWS, SECTIONS
 from tests.inventory.rows.ported import METHODS, counterparts
+from tests.inventory.rows.programs import COUNTERPARTS
 from tests.inventory.table import (
     Recorder,
     chosen,
@@ -57,6 +58,15 @@ def test_all_172_methods_of_dezeros_tests_have_a_counterpart():
     assert len(METHODS) == 22
     assert sum(len(counterparts(module)) for module in METHODS) == 172
     assert all(ROWS[f"T.{module}"].tests[: len(counterparts(module))] for module in METHODS)
+
+
+@pytest.mark.inventory("S.readme")
+def test_each_of_the_60_steps_has_a_program_with_a_command_and_its_output():
+    assert list(COUNTERPARTS) == list(range(1, 61))
+    for found in COUNTERPARTS.values():
+        assert (ROOT / "examples" / f"{found.program}.py").is_file()
+        assert found.command.startswith(f"python examples/{found.program}.py")
+        assert found.expected
 
 
 # How the table is made, on a small one.

@@ -1,12 +1,15 @@
 """The program of the Keras chapter: a model is told how to train, and then it is fitted."""
 
+from contextlib import closing
+
 import numpy as np
 import pytest
 
 import symgraph as sg
 from symgraph.layers import BatchNorm, Dense, Embedding, Flatten, Linear
 from symgraph.models import MLP, Sequential
-from symgraph.training import Callback, Loss, Metric, Targets, Trainer
+from symgraph.training import Callback, Loss, Metric, Targets, Trainer, sources
+from symgraph.training.sources import source_of
 
 X = np.array([[1.0, 2.0, -1.0], [0.0, 1.0, 3.0]])
 ONE_HOT = np.eye(2)[[1, 0]]
@@ -50,42 +53,6 @@ def test_the_gradients_of_the_keras_chapter():
     found, offset = gradients(x=X, t=ONE_HOT)
     np.testing.assert_allclose(found, np.stack([-rows, rows], axis=1), rtol=1e-9)
     np.testing.assert_allclose(offset, [-0.0682262701, 0.0682262701], rtol=1e-8)
-
-
-@pytest.mark.inventory("P.loop")
-def test_the_same_losses_by_hand():
-    """Draw a batch, forward, loss, gradients, update: what `fit` does, in one's own loop."""
-    model = keras_model()
-    x, t = sg.Placeholder("x", ("N", 3), "float64"), sg.Placeholder("t", ("N", 2), "float64")
-    loss = sg.nn.categorical_cross_entropy(model(x), t)
-    gradients = sg.grad(loss, model.parameters())
-    rule = sg.optim.RMSProp(0.01, rho=0.9, eps=1e-7)
-    step = sg.compile(loss, updates=rule.updates_from(gradients, model.parameters()))
-    batches = sg.data.batches(X, ONE_HOT, size=2)
-    found = [float(step(x=a, t=b)) for _ in range(3) for a, b in batches]
-    np.testing.assert_allclose(found, LOSSES, rtol=1e-12)
-
-
-@pytest.mark.inventory("P.rates")
-def test_rates_that_are_too_small_or_too_large_and_momentum():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(64, 2)) * [1.0, 5.0]
-    t = x @ [[2.0], [-1.0]]
-
-    def losses(optimizer, *rates):
-        model = MLP((1,), in_size=2, bias=False, dtype="float64").compile(optimizer, "mse")
-        found = []
-        for rate in rates:
-            optimizer.learning_rate.value = rate
-            model.l0.W.value = [[0.5], [0.5]]
-            found.append(model.fit(x, t, epochs=8, batch_size=64, verbose=0)["loss"][-1])
-        return found
-
-    start, small, good, large = losses(sg.optim.SGD(), 0.0, 1e-5, 0.02, 0.06)
-    assert 0.9 * start < small < start
-    assert good < 0.2 * start
-    assert large > 10 * start
-    assert losses(sg.optim.Momentum(momentum=0.5), 0.02) < [0.8 * good]
 
 
 @pytest.mark.parametrize(
@@ -156,7 +123,9 @@ def test_60000_images_are_469_batches_and_five_epochs_2345_updates():
     assert model.trainer.program.step.compile_count == 1
     assert history["loss"][-1] < history["loss"][0]
     test = x[:10_000], labels[:10_000]
-    assert [len(b) for b in np.array_split(test[0], range(128, 10_000, 128))][78:] == [16]
+    with closing(source_of(*test, 128, False, 0).batches(0, 0)) as batches:
+        sizes = [len(rows) for rows, _ in batches]
+    assert sizes == [128] * 78 + [16]
     found = model.evaluate(*test, batch_size=128)
     assert found == pytest.approx(model.evaluate(*test, batch_size=10_000), rel=1e-6)
     assert model.trainer.program.evaluation.compile_count == 1
@@ -273,8 +242,6 @@ def test_data_come_from_data_sets_and_loaders_too():
 
 
 def test_large_batches_are_prepared_by_a_thread(monkeypatch):
-    from symgraph.training import sources
-
     x, t = np.random.default_rng(0).random((40, 5), "f4"), np.arange(40) % 3
     losses = []
     for limit in (1 << 20, 1):

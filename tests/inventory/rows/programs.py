@@ -1,5 +1,9 @@
 """S: programs: a counterpart of each of the 60 steps and of the 8 examples of the source."""
 
+import re
+from pathlib import Path
+from typing import NamedTuple
+
 from tests.inventory.row import Row, row
 
 STEPS = (
@@ -132,8 +136,30 @@ EXAMPLES = (
 )
 
 
-def _step(number: int, what: str) -> Row:
-    return row(f"S.step{number:02}", what, "an example that runs, see examples/README.md")
+class Counterpart(NamedTuple):
+    """What examples/README.md says of a step: its program, how to run it, what it prints."""
+
+    program: str
+    command: str
+    expected: str
 
 
-ROWS = (*(_step(number, what) for number, what in enumerate(STEPS, start=1)), *EXAMPLES)
+def counterparts_of_steps() -> dict[int, Counterpart]:
+    """Return the table of steps in examples/README.md."""
+    text = (Path(__file__).parents[3] / "examples" / "README.md").read_text(encoding="utf-8")
+    line = re.compile(r"^\| (\d+) \| .+? \| `(\w+)\.py` \| `(.+?)` \| (.+?) \|$", re.MULTILINE)
+    return {int(number): Counterpart(*cells) for number, *cells in line.findall(text)}
+
+
+def _step(number: int, what: str, found: Counterpart | None) -> Row:
+    if found is None:
+        return row(f"S.step{number:02}", what, "an example, see examples/README.md")
+    tests = [f"{PRINTS}[{found.program}]"]
+    return row(f"S.step{number:02}", what, f"{found.command}: {found.expected}", *tests)
+
+
+COUNTERPARTS = counterparts_of_steps()
+ROWS = (
+    *(_step(number, what, COUNTERPARTS.get(number)) for number, what in enumerate(STEPS, start=1)),
+    *EXAMPLES,
+)
