@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from symgraph.compiler.direct_writes import Place, Target, direct_writes
 from symgraph.compiler.extent_table import ExtentTable
 from symgraph.compiler.lower_library import LIBRARY
 from symgraph.compiler.lower_loop import lower_loop
@@ -19,6 +20,7 @@ from symgraph.leaves import CONSTANT, PARAMETER, PLACEHOLDER, Constant, Paramete
 from symgraph.node import Graph, Node, shown
 from symgraph.op import Leaf, Library
 from symgraph.op import View as ViewKind
+from symgraph.ops.control import PROJECT
 from symgraph.ops.loop import LOOP
 from symgraph.runtime.plan import (
     LEFT,
@@ -105,6 +107,7 @@ class Lowering:
         self.loops: list[Loop] = []
         self.probes: dict[int, Callable[[], KernelSource]] = {}
         self.views = ViewResolver()
+        self.direct: dict[Place, Target] = {}
         self._buffer_of: dict[tuple[Node, int], int] = {}
         self._kernel_numbers: dict[str, int] = {}
 
@@ -156,6 +159,10 @@ class Lowering:
             for buffers in (row.reads, row.writes)
         )
         return replace(row, arguments=arguments, reads=reads, writes=writes, in_place=())
+
+    def writes_directly(self, node: Node) -> bool:
+        """Tell whether a node is a part of an array that its region writes in its place."""
+        return node.op is PROJECT and (node.inputs[0], node.attrs["index"]) in self.direct
 
     def assign(self, node: Node, buffer: int) -> None:
         """Say that a node's value is in `buffer`."""
@@ -270,6 +277,7 @@ class Lowering:
 
     def lower_graph(self, graph: Graph) -> None:
         """Emit the instructions of a graph whose leaves have buffers."""
+        self.direct |= direct_writes(graph)
         for node in graph:
             if node.op is FUSED:
                 lower_region(self, node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from symgraph.compiler.library_call import Rule, dense, emit_call
-from symgraph.dims import Extent, floor_divide, product
+from symgraph.dims import Extent, floor_divide, minimum, product
 from symgraph.node import Node
 from symgraph.runtime.kernels.convolution import (
     PATCH_ROWS,
@@ -59,7 +59,7 @@ def _arguments(
     shapes: _Shapes,
     node: Node,
     pointers: tuple[Argument, ...],
-    variant: int,
+    variant: Extent,
     task_inputs: int = 0,
 ) -> list[Argument]:
     """Return the argument block; `pointers` are those of the weight, the input and the output."""
@@ -144,10 +144,10 @@ def lower_convolution_weight(lowering: Lowering, node: Node) -> None:
     result = lowering.place(node)
     dtype = node.type.element
     rows = shapes.inputs * product(shapes.kernel)
-    parts = weight_parts(rows, groups) if isinstance(rows, int) else 1
+    parts = _parts(node, rows)
     target: Argument = Pointer(result)
     written = result
-    if parts > 1:
+    if parts != 1:
         apart = TensorType(dtype, (parts, *node.type.dims))
         written = lowering.arena(apart, "parts of convolution_weight")
         target = Pointer(written)
@@ -158,11 +158,24 @@ def lower_convolution_weight(lowering: Lowering, node: Node) -> None:
     emit_call(
         lowering, node, source, arguments, tasks, shapes.work, pieces=_MANY_PIECES, writes=written
     )
-    if parts > 1:
+    if parts != 1:
         _emit_sum(lowering, node, written, parts)
 
 
-def _emit_sum(lowering: Lowering, node: Node, apart: int, parts: int) -> None:
+def _parts(node: Node, rows: Extent) -> Extent:
+    """Return into how many parts a weight's gradient is cut, together no larger than its inputs.
+
+    That depends on no more than extents, so threads do not change the order of additions.
+    """
+    size: Extent = node.type.size
+    if not isinstance(rows, int) or not isinstance(size, int) or size == 0:
+        return 1
+    wanted = weight_parts(rows, node.attrs["groups"])
+    given = sum((child.type.size for child in node.inputs), 0)
+    return minimum(wanted, floor_divide(given, size) + 1) if wanted > 1 else 1
+
+
+def _emit_sum(lowering: Lowering, node: Node, apart: int, parts: Extent) -> None:
     """Emit the sum of the parts in their order."""
     index, number = lowering.extents.index, lowering.number
     result, size = lowering.place(node), node.type.size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from symgraph.compiler.lower_region import lower_region
@@ -17,10 +18,27 @@ if TYPE_CHECKING:
     from symgraph.compiler.lower import Lowering
 
 
+COPY_INTO_PARAMETER = "copy into the parameter"
+
+
 def lower_copy(
-    lowering: Lowering, view: View, declared: TensorType, destination: int, loc: SourceLoc
+    lowering: Lowering,
+    view: View,
+    declared: TensorType,
+    destination: int,
+    loc: SourceLoc,
+    label: str,
 ) -> None:
-    """Emit a copy of what a view shows to a buffer of the same shape."""
+    """Emit a copy of what a view shows to a buffer of the same shape.
+
+    Args:
+        lowering: the plan so far.
+        view: what is copied.
+        declared: its type.
+        destination: the buffer.
+        loc: the user's line that it is there for.
+        label: how explanations name it.
+    """
     leaf = Node(ARGUMENT, (), {"type": declared}, declared, loc)
     body = Graph((leaf,), (COPY(leaf),))
     access = Access(view.offset, view.broadcast_strides(len(declared.dims)))
@@ -28,13 +46,20 @@ def lower_copy(
     result = TupleType((declared,))
     fused = Node(FUSED, (view.base,), {"region": region, "type": result}, result, loc)
     lower_region(lowering, fused, destinations=(destination,))
+    row = lowering.instructions[-1]
+    lowering.instructions[-1] = replace(row, lines=(str(loc),), label=label)
 
 
 def lower_buffer_copy(
-    lowering: Lowering, source: int, declared: TensorType, destination: int, loc: SourceLoc
+    lowering: Lowering,
+    source: int,
+    declared: TensorType,
+    destination: int,
+    loc: SourceLoc,
+    label: str = COPY_INTO_PARAMETER,
 ) -> None:
-    """Emit a copy of one buffer to another of the same type."""
+    """Emit a copy of one buffer to another of the same type; arguments as for `lower_copy`."""
     base = Node(ARGUMENT, (), {"type": declared}, declared, loc)
     lowering.assign(base, source)
     view = View(base, 0, row_major(declared.dims), declared.dims)
-    lower_copy(lowering, view, declared, destination, loc)
+    lower_copy(lowering, view, declared, destination, loc, label)

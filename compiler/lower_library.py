@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from symgraph.compiler.direct_writes import covered, placed
 from symgraph.compiler.library_call import Rule, dense, emit_call
 from symgraph.compiler.lower_convolution import CONVOLUTION
 from symgraph.compiler.lower_pooling import POOLING
@@ -127,40 +128,20 @@ def lower_assemble(lowering: Lowering, node: Node) -> None:
     """Emit one kernel that fills the array (unless the parts cover it) and one for each part."""
     result = lowering.place(node)
     shape = node.type.dims
-    if not _covered(node):
+    if not covered(node):
         fill = Constant(node.attrs["fill"], node.type.element)
         _write(lowering, node, fill, (0,) * len(shape), shape, Access(0, row_major(shape)), result)
     for part, (starts, steps) in zip(node.inputs, node.attrs["placements"], strict=True):
+        if lowering.writes_directly(part):
+            continue
         view = lowering.view(part)
-        dense = row_major(shape)
-        offset: Extent = 0
-        for start, stride in zip(starts, dense, strict=True):
-            offset = offset + start * stride
+        whole = placed(node, starts)
         strides = tuple(
             0 if extent == 1 else stride * step
-            for extent, stride, step in zip(view.shape, dense, steps, strict=True)
+            for extent, stride, step in zip(view.shape, whole.strides, steps, strict=True)
         )
         read = view.broadcast_strides(len(shape))
-        _write(lowering, node, part, read, view.shape, Access(offset, strides), result)
-
-
-def _covered(node: Node) -> bool:
-    """Tell whether the parts provably write every element: laid end to end along one axis."""
-    shape = node.type.dims
-    parts = [child.type.dims for child in node.inputs]
-    if any(step != 1 for _, steps in node.attrs["placements"] for step in steps):
-        return False
-    for axis in range(len(shape)):
-        if all(p[:axis] + p[axis + 1 :] == shape[:axis] + shape[axis + 1 :] for p in parts):
-            end: Extent = 0
-            for part, (starts, _) in zip(parts, node.attrs["placements"], strict=True):
-                if starts[axis] != end:
-                    break
-                end = end + part[axis]
-            else:
-                if end == shape[axis]:
-                    return True
-    return False
+        _write(lowering, node, part, read, view.shape, Access(whole.offset, strides), result)
 
 
 def _write(

@@ -22,7 +22,8 @@ def lower_loop(lowering: Lowering, node: Node) -> None:
     count = len(given.carries)
     results = [lowering.place(node, item) for item in range(len(node.type.items))]
     for start, declared, buffer in zip(given.carries, node.type.items, results, strict=False):
-        lower_copy(lowering, lowering.view(start), declared, buffer, node.loc)
+        label = "copy of a first carry"
+        lower_copy(lowering, lowering.view(start), declared, buffer, node.loc, label)
     number = _new_loop(lowering, node)
     entry = _enter(lowering, node, number)
     top = len(lowering.instructions)
@@ -74,7 +75,9 @@ def _enter(lowering: Lowering, node: Node, number: int) -> int:
             label="loop",
         ),
     )
-    return len(lowering.instructions) - 1
+    place = len(lowering.instructions) - 1
+    lowering.instructions[place] = replace(lowering.instructions[place], lines=(str(node.loc),))
+    return place
 
 
 def _test(lowering: Lowering, condition: Graph, carries: list[int], captured: list[int]) -> int:
@@ -105,7 +108,8 @@ def _hand_on(lowering: Lowering, node: Node, body: Graph, carries: list[int], to
         if not _written_in_place(lowering, new, carry, top):
             pairs.append((new, carry, output.type))
     for new, carry, declared in pairs:
-        lower_buffer_copy(lowering, new, declared, carry, node.loc)
+        label = "copy of a carry for the next step"
+        lower_buffer_copy(lowering, new, declared, carry, node.loc, label)
 
 
 def _written_in_place(lowering: Lowering, new: int, carry: int, top: int) -> bool:

@@ -9,6 +9,7 @@ from symgraph.compiler.codegen.region_kernel import region_source
 from symgraph.compiler.codegen.signature import Kind, Signature
 from symgraph.compiler.costs import cost_of
 from symgraph.compiler.region import Access, Region
+from symgraph.compiler.views import row_major
 from symgraph.dims import Extent, floor_divide, product
 from symgraph.node import Node
 from symgraph.op import Elementwise
@@ -36,11 +37,11 @@ def lower_region(
         destinations: the buffers of the outputs; those of `node` by default.
     """
     region: Region = node.attrs["region"]
+    if destinations is None:
+        writes, destinations = _destinations(lowering, node)
     nest = build_nest(region, writes)
     kinds: tuple[Kind, ...] = tuple(_kind(child) for child in node.inputs)
     source, signature = region_source(nest, kinds)
-    if destinations is None:
-        destinations = tuple(lowering.place(node, i) for i in range(len(region.graph.outputs)))
     arguments = _arguments(lowering, node, nest, signature, destinations)
     read = [c for c, kind in zip(node.inputs, kinds, strict=True) if kind == "memory"]
     _require_elements(lowering, region)
@@ -61,6 +62,22 @@ def lower_region(
         ),
         region.members,
     )
+
+
+def _destinations(
+    lowering: Lowering, node: Node
+) -> tuple[tuple[Access, ...] | None, tuple[int, ...]]:
+    """Return where the outputs go: to buffers of their own, or to their parts of larger arrays."""
+    outputs = node.attrs["region"].graph.outputs
+    targets = [lowering.direct.get((node, item)) for item in range(len(outputs))]
+    if not any(targets):
+        return None, tuple(lowering.place(node, item) for item in range(len(outputs)))
+    writes, buffers = [], []
+    for item, (output, target) in enumerate(zip(outputs, targets, strict=True)):
+        dense = Access(0, row_major(output.type.dims))
+        writes.append(dense if target is None else target.access)
+        buffers.append(lowering.place(*((node, item) if target is None else (target.whole, 0))))
+    return tuple(writes), tuple(buffers)
 
 
 def _arguments(

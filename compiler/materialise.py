@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from symgraph.compiler.rewrite import rebuild, with_inputs
 from symgraph.compiler.views import View, ViewResolver
+from symgraph.location import located_at
 from symgraph.node import Graph, Node
 from symgraph.op import NO_GRADIENT, Control, Elementwise, Leaf, Library, Op
 from symgraph.ops.control import PROJECT
@@ -93,7 +94,8 @@ def _own_arrays(outputs: tuple[Node, ...], views: ViewResolver) -> tuple[Node, .
         whole = view is not None and view.contiguous and view.base.type.size == node.type.size
         base = view.base if view is not None and whole else node
         if not whole or isinstance(base.op.kind, Leaf) or base.op is PROJECT or base in seen:
-            node = base = COPY(node)
+            with located_at(node.loc):
+                node = base = COPY(node)
         seen.add(base)
         owned.append(node)
     return tuple(owned)

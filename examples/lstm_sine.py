@@ -26,8 +26,8 @@ class Network(Layer):
 
     def __init__(self, rng: np.random.RandomState) -> None:
         """Make the layers; weights are drawn gate by gate, those for the state first."""
-        self.rnn = LSTM(HIDDEN, in_size=1, dtype="float64")
-        self.output = Linear(1, in_size=HIDDEN, dtype="float64", seed=rng)
+        self.rnn = LSTM(HIDDEN, in_size=1)
+        self.output = Linear(1, in_size=HIDDEN, seed=rng)
         for parameter in (self.rnn.Wh, self.rnn.Wx):
             inputs = len(parameter)
             gates = [rng.randn(inputs, HIDDEN) * np.sqrt(1 / inputs) for _ in range(4)]
@@ -46,10 +46,10 @@ class Network(Layer):
 
 def build(model: Network) -> tuple[sg.Function, sg.Function, sg.Function]:
     """Return the training step, one that only goes on, and the function that predicts."""
-    x, t = (sg.Placeholder(name, ("T", ROWS, 1), "float64") for name in ("x", "t"))
+    x, t = (sg.Placeholder(name, ("T", ROWS, 1), "float32") for name in ("x", "t"))
     loss = sg.sum((model.resume(x) - t) ** 2) / ROWS
     updates = sg.optim.Adam().updates(loss, model.parameters())
-    one = sg.Placeholder("x", ("T", 1, 1), "float64")
+    one = sg.Placeholder("x", ("T", 1, 1), "float32")
     return sg.compile(loss, updates=updates), sg.compile(loss), sg.compile(model(one)[:, 0])
 
 
@@ -62,7 +62,7 @@ def train(epochs: int, whole: bool = True) -> tuple[list[float], sg.Function]:
     """
     rng = np.random.RandomState(0)
     batches = list(sg.data.SeqDataLoader(sg.data.SinCurve(rng=rng), ROWS))
-    x, t = (np.stack(part) for part in zip(*batches, strict=True))
+    x, t = (np.stack(part).astype("float32") for part in zip(*batches, strict=True))
     model = Network(rng)
     step, go_on, predict = build(model)
     losses = []
@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
     for epoch in (1, 2, 3, 4, 5, 6, 100):
         if epoch <= epochs:
             print(f"epoch {epoch:3}: loss {losses[epoch - 1]:.6f}")
-    cosine = np.cos(np.linspace(0, 4 * np.pi, 1000))[:, None]
+    cosine = np.cos(np.linspace(0, 4 * np.pi, 1000))[:, None].astype("float32")
     predicted = predict(x=cosine[:, None])
     error = np.mean((predicted[:-1] - cosine[1:]) ** 2)
     print(f"mean squared error on a cosine: {error:.5f}")

@@ -34,11 +34,12 @@ MAX_SHAPES = 8
 class FailedCheckError(Exception):
     """Says which of the plan's run-time checks failed; nothing was updated."""
 
-    def __init__(self, problem: Problem, call_index: int) -> None:
-        """Keep the kind of problem, the plan's description, and the number of the call."""
+    def __init__(self, problem: Problem, frame: Frame) -> None:
+        """Keep the kind of problem, the plan's description, and what the frame was bound to."""
         super().__init__(problem.message)
         self.kind = problem.kind
-        self.call_index = call_index
+        self.call_index = int(frame.call_index[0])
+        self.capacity = frame.capacity
 
 
 class FeedMismatch(Exception):  # a signal to take the slow path, never shown to users
@@ -57,6 +58,7 @@ class Executable:
 
     Attributes:
         calls: numbers the calls, if the plan draws random numbers.
+        capacity: how many steps of loops of unknown length can be kept.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class Executable:
         self._run = self._executor.run
         self._native_feeds = self._executor.reads_arrays
         self.slots = plan_slots(plan)
-        self._capacity = FIRST_CAPACITY
+        self.capacity = FIRST_CAPACITY
         self._frames: OrderedDict[Shapes, list[Frame]] = OrderedDict()
         self._recent: list[Frame] = []
         self.calls = CallCounter()
@@ -104,7 +106,7 @@ class Executable:
             except FailedCheckError as error:
                 if error.kind != "capacity":
                     raise
-                self._grow()
+                self._grow(error.capacity)
 
     def _call(self, feeds: tuple[Array, ...], number: int) -> list[Array]:
         try:
@@ -120,15 +122,20 @@ class Executable:
                 raise FeedMismatch
         return outputs
 
-    def _grow(self) -> None:
+    def _grow(self, tried: int) -> None:
         """Make room for more steps of loops; the run that had too little has written nothing.
+
+        Args:
+            tried: how many steps it had room for; another thread may have made more since.
 
         Raises:
             MemoryError: the steps of a loop, which may never end, cannot be kept.
         """
-        if self._capacity > MOST_STEPS:
-            raise MemoryError(f"a loop took {MOST_STEPS} steps, which are too many to keep")
-        self._capacity *= 4
+        if tried > MOST_STEPS:
+            raise MemoryError(f"a loop took {tried} steps, which are too many to keep")
+        if self.capacity > tried:
+            return
+        self.capacity = 4 * tried
         self._frames = OrderedDict()
         self._recent = []
 
@@ -154,12 +161,12 @@ class Executable:
             self.plan.constants,
             self._parameters,
             shapes,
-            self._capacity,
+            self.capacity,
             min(self.threads or pool.available_cpus(), pool.available_cpus()),
         )
 
     def _give_back(self, frame: Frame) -> None:
-        if frame.capacity != self._capacity:
+        if frame.capacity != self.capacity:
             return
         free = self._frames.get(frame.shapes)
         if free is None:
@@ -199,6 +206,15 @@ class Executable:
             ExtentMismatchError: extents contradict each other.
             FailedCheckError: an index was out of range.
         """
+        while True:
+            try:
+                return self._profile(feeds, repeats)
+            except FailedCheckError as error:
+                if error.kind != "capacity":
+                    raise
+                self._grow(error.capacity)
+
+    def _profile(self, feeds: tuple[Array, ...], repeats: int) -> Array:
         records = np.zeros((len(self.plan.instructions), 2), np.int64)
         frame = self.frame_for(_shapes(feeds))
         try:
@@ -232,7 +248,7 @@ class Executable:
         if mismatched_feed(result) >= 0:
             return None
         problem = self.plan.problems[failed_check(result) - 1]
-        raise FailedCheckError(problem, int(frame.call_index[0]))
+        raise FailedCheckError(problem, frame)
 
 
 def _shapes(feeds: tuple[Array, ...]) -> Shapes:

@@ -8,9 +8,9 @@ from typing import Any
 from symgraph.compiler.specialise import is_open
 from symgraph.errors import DeviceError, FeedError, GraphError
 from symgraph.function import Function, Mode
-from symgraph.leaves import PLACEHOLDER, Parameter, State, lift
+from symgraph.leaves import ARGUMENT, PLACEHOLDER, Parameter, State, lift
 from symgraph.location import user_location
-from symgraph.node import Graph, Node, Operand, describe, shown
+from symgraph.node import Graph, Node, Operand, describe, shown, topological
 from symgraph.ops.state import check_new_value
 from symgraph.structure import flatten
 from symgraph.tracking import with_tracked
@@ -66,11 +66,11 @@ def compile(
     _check_options(device, threads, mode)
     nodes, restore = flatten(outputs)
     pairs = with_tracked(nodes, _checked_updates(updates))
-    reachable = placeholders_of([*nodes, *(node for _, node in pairs)])
+    computed = [*nodes, *(node for _, node in pairs)]
+    _refuse_escaped(computed)
+    reachable = placeholders_of(computed)
     feeds = _ordered(reachable, inputs)
-    closed = mode == "native" and not is_open(
-        Graph(tuple(feeds), (*nodes, *(node for _, node in pairs), *feeds))
-    )
+    closed = mode == "native" and not is_open(Graph(tuple(feeds), (*computed, *feeds)))
     return Function(
         nodes,
         restore,
@@ -85,11 +85,31 @@ def compile(
 
 def _check_options(device: str, threads: int | None, mode: str) -> None:
     if device != "cpu":
-        raise DeviceError(f"device {device!r} is not available: this version runs on 'cpu' only")
+        raise DeviceError(
+            f"device {device!r} is not available: this version runs on 'cpu' only\n"
+            f"  at {user_location()}"
+        )
     if mode not in ("native", "reference"):
-        raise GraphError(f"mode is 'native' or 'reference', not {mode!r}")
+        raise GraphError(f"mode is 'native' or 'reference', not {mode!r}\n  at {user_location()}")
     if threads is not None and (not isinstance(threads, int) or threads < 1):
-        raise GraphError(f"threads is a positive int or None, not {threads!r}")
+        raise GraphError(
+            f"threads is a positive int or None, not {threads!r}\n  at {user_location()}"
+        )
+
+
+def _refuse_escaped(computed: Sequence[Node]) -> None:
+    """Refuse what one step of a loop computes where there is no step.
+
+    Raises:
+        GraphError: a node depends on a carry or row of a loop without being in its body.
+    """
+    leaf = next((node for node in topological(computed) if node.op is ARGUMENT), None)
+    if leaf is not None:
+        raise GraphError(
+            "a carry or a row of a loop is used outside of the loop's body: "
+            f"{describe(leaf)}\n  at {user_location()}\n"
+            "  return what is needed from the body, and use what the loop gives"
+        )
 
 
 def _checked_updates(updates: Updates | None) -> list[tuple[Parameter, Node]]:
@@ -99,7 +119,7 @@ def _checked_updates(updates: Updates | None) -> list[tuple[Parameter, Node]]:
     if not isinstance(pairs, Iterable) or isinstance(pairs, Node):
         raise GraphError(
             f"updates map parameters to their new values, which {pairs!r} does not\n"
-            f"  at {user_location()}"
+            f"  at {user_location()}\n  those of an optimiser are updates(loss, parameters)"
         )
     checked: dict[Parameter, Node] = {}
     for entry in pairs:

@@ -229,14 +229,17 @@ class Function(Inspectable):
         self, error: FailedCheckError, variant: Variant, arrays: Sequence[Array]
     ) -> SymGraphError:
         """Return the error with the offending value in it, which the interpreter finds again."""
+        from symgraph.inspection.patience import PATIENCE, OutOfPatienceError, within
         from symgraph.interpret import evaluate as interpret
 
         feeds = dict(zip(self._names, arrays, strict=True))
         outputs = variant.stages["specialise"].outputs
         try:
-            interpret(outputs, feeds, call_index=error.call_index)
+            interpret(outputs, feeds, call_index=error.call_index, observe=within(PATIENCE))
         except SymGraphError as found:
             return type(found)(f"{found}\n  no parameter was changed")
+        except OutOfPatienceError:
+            pass  # what native code has reported must do
         return _PROBLEMS[error.kind](f"{error}; no parameter was changed")
 
     def _refuse_reference(self) -> None:

@@ -42,7 +42,8 @@ def evaluate(
             parameter, an intermediate) replaces what it would compute.
         call_index: the number of the call, which random ops depend on.
         observe: called with each node, its value once that is known, and the numbers of the steps
-            of the loops around it, from the outermost on; also inside branches and bodies.
+            of the loops around it, from the outermost on; also inside branches and bodies. Steps
+            have the numbers of the rows that they take.
         restart: called when all that was observed is void, because a loop took more steps than
             there was room for: everything is computed once more.
 
@@ -143,7 +144,7 @@ class _Run:
         call_index: the number of the call.
         observe: is told every value.
         weak: the nodes that are numbers which the user wrote, and what is computed from them alone.
-        steps: the number of the step of each loop that is being run, the outermost first.
+        steps: which step each loop that is being run is at, the outermost first.
         orders: the nodes of each body, each after its inputs.
     """
 
@@ -249,20 +250,18 @@ class _Run:
         stacks: list[list[Array]] = [[] for _ in body.outputs[count:]]
         outside, taken = self.steps, 0
         while limit is None or taken < limit:
-            self.steps = (*outside, taken)
+            index = limit - 1 - taken if attrs["reverse"] and limit is not None else taken
+            self.steps = (*outside, index)
             if not self._goes_on(attrs["condition"], carry, given):
                 break
             if rows is not None and taken == rows and limit is None:
                 raise CapacityExceeded
-            index = limit - 1 - taken if attrs["reverse"] and limit is not None else taken
             seen = [np.asarray(array[index]) for array in given.scanned]
             try:
                 results = self._run_graph(body, [*carry, *seen, *given.captured])
             except SymGraphError as error:
-                row = f" (row {index})" if index != taken else ""
-                raise type(error)(
-                    f"{error}\n  in step {taken}{row} of the loop made at {node.loc}"
-                ) from None
+                where = f"in step {index} of the loop made at {node.loc}"
+                raise type(error)(f"{error}\n  {where}") from None
             carry = list(map(_in_dtype_of, node.type.items[:count], results[:count]))
             for stack, value in zip(stacks, results[count:], strict=True):
                 stack.append(_array(value))

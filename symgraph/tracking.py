@@ -37,7 +37,8 @@ def with_tracked(outputs: Sequence[Node], updates: Updates) -> Updates:
         if state in explicit:
             raise GraphError(
                 f"{describe(state)} is in updates=, and a node that the function computes writes "
-                f"it too: {describe(_writer(tracked, state))}\n  at {user_location()}"
+                f"it too: {describe(_writer(tracked, state))}\n  at {user_location()}\n"
+                "  leave it out of updates=: what is tracked is written anyway"
             )
     return updates + [(s, value) for s, value in current.items() if isinstance(s, Parameter)]
 
@@ -69,7 +70,8 @@ def _tracked(graph: Graph) -> list[Node]:
             raise GraphError(
                 "states cannot be tracked inside a branch of cond or the body of a loop: "
                 f"{describe(node)}\n  at {user_location()}\n"
-                "  return the new value from there, and track it outside"
+                "  return the new value from there, and track it outside; call layers with running "
+                "statistics outside too"
             )
         found.setdefault(node.attrs["number"], node)
     return [found[number] for number in sorted(found)]

@@ -9,6 +9,7 @@ import numpy as np
 
 from symgraph.dims import Extent, broadcast, product, unresolved
 from symgraph.errors import DTypeError, ShapeError
+from symgraph.location import user_location
 
 DTYPES = ("bool", "int32", "int64", "float32", "float64")
 FLOATS = ("float32", "float64")
@@ -98,7 +99,10 @@ def check_dtype(dtype: object) -> str:
     except TypeError:
         name = str(dtype)
     if name not in DTYPES:
-        raise DTypeError(f"dtype {name!r} is not supported; use one of {', '.join(DTYPES)}")
+        raise DTypeError(
+            f"dtype {name!r} is not supported; use one of {', '.join(DTYPES)}\n"
+            f"  at {user_location()}"
+        )
     return name
 
 

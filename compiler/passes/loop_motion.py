@@ -14,6 +14,7 @@ from typing import Any
 
 from symgraph.compiler.rewrite import with_inputs
 from symgraph.dims import Extent
+from symgraph.location import SourceLoc, located_at
 from symgraph.node import Graph, Node, topological
 from symgraph.op import Elementwise, Leaf, Library, Reduce
 from symgraph.ops.branches import substituted
@@ -28,21 +29,36 @@ Results = dict[int, Node]
 
 def move_out(graph: Graph) -> Graph:
     """Return `graph` with work moved out of its loops (not out of loops inside them)."""
+    while True:
+        changed = _with_one_changed(graph)
+        if changed is None:
+            return graph
+        # Loops behind that one are found again: their nodes changed with it.
+        graph = changed
+
+
+def _with_one_changed(graph: Graph) -> Graph | None:
+    """Return `graph` with work moved out of one of its loops, None if all stay as they are."""
     for loop in [node for node in graph if node.op is LOOP]:
-        opened = OpenLoop(loop)
-        if not _hoist_invariants(opened) | (
-            _counts_rows(loop) and (_hoist_rows(opened) | _sum_outside(opened) | _sink(opened))
-        ):
-            continue
-        results = opened.close()
-        known = {
-            node: results[node.attrs["index"]]
-            for node in graph
-            if node.op is PROJECT and node.inputs[0] is loop
-        }
-        # Loops behind this one are found again by what they were: their nodes change with it.
-        return move_out(Graph(graph.inputs, tuple(substituted(graph.outputs, known))))
-    return graph
+        with located_at(loop.loc):
+            results = _moved_out(loop)
+        if results is not None:
+            known = {
+                node: results[node.attrs["index"]]
+                for node in graph
+                if node.op is PROJECT and node.inputs[0] is loop
+            }
+            return Graph(graph.inputs, tuple(substituted(graph.outputs, known)))
+    return None
+
+
+def _moved_out(loop: Node) -> Results | None:
+    """Return what replaces each result of a loop, None if there is nothing to move."""
+    opened = OpenLoop(loop)
+    changed = _hoist_invariants(opened)
+    if _counts_rows(loop):
+        changed = _hoist_rows(opened) | _sum_outside(opened) | _sink(opened) | changed
+    return opened.close() if changed else None
 
 
 def _counts_rows(loop: Node) -> bool:
@@ -236,9 +252,10 @@ def _hoist_rows(opened: OpenLoop) -> bool:
         array = _row(opened, node.inputs[0])
         if array is not None:
             weights = opened.outside(node.inputs[1])
-            product = BATCH_MATMUL(_matrix(array, node.inputs[0]), weights)
             shape = (array.type.dims[0], *node.type.dims)
-            known[node] = opened.scan(reshape(product, shape))
+            with located_at(node.loc):
+                product = BATCH_MATMUL(_matrix(array, node.inputs[0]), weights)
+                known[node] = opened.scan(reshape(product, shape))
     if known:
         opened.replace(known)
     return bool(known)
@@ -251,6 +268,7 @@ class _Sum:
     place: int
     left: Node
     right: Node
+    loc: SourceLoc
 
 
 def _sum_outside(opened: OpenLoop) -> bool:
@@ -264,8 +282,9 @@ def _sum_outside(opened: OpenLoop) -> bool:
         def finish(
             stack: Any, left: Any = left, right: Any = right, e: _Sum = entry, start: Node = start
         ) -> Node:
-            one, other = _matrix(left(stack), e.left), _matrix(right(stack), e.right)
-            return start + BATCH_MATMUL(transpose(one), other)
+            with located_at(e.loc):
+                one, other = _matrix(left(stack), e.left), _matrix(right(stack), e.right)
+                return start + BATCH_MATMUL(transpose(one), other)
 
         opened.later(entry.place, finish)
     places = {entry.place for entry in found}
@@ -300,7 +319,7 @@ def _summed(opened: OpenLoop) -> Any:
         left = product.inputs[0]
         if left.op is not TRANSPOSE or left.attrs["axes"] != (1, 0):
             return None
-        return _Sum(place, left.inputs[0], product.inputs[1])
+        return _Sum(place, left.inputs[0], product.inputs[1], product.loc)
 
     return match
 
@@ -322,11 +341,12 @@ def _sink(opened: OpenLoop) -> bool:
 
         def finish(
             stack: Any, left: Node = left, weights: Node = weights, place: int = place,
-            shape: Any = output.type.dims,
+            shape: Any = output.type.dims, loc: SourceLoc = product.loc,
         ) -> Node:  # fmt: skip
-            many = stack(place)
-            result = BATCH_MATMUL(_matrix(many, left), weights)
-            return reshape(result, (many.type.dims[0], *shape))
+            with located_at(loc):
+                many = stack(place)
+                result = BATCH_MATMUL(_matrix(many, left), weights)
+                return reshape(result, (many.type.dims[0], *shape))
 
         opened.later(opened.places[position], finish)
         opened.drop(position)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from symgraph.compiler.passes.interning import Interner
 from symgraph.compiler.passes.loop_motion import move_out
+from symgraph.compiler.passes.loop_pruning import leaves_of, prune, replaced
 from symgraph.compiler.rewrite import map_subgraphs, rebuild, with_inputs
+from symgraph.location import located_at
 from symgraph.node import Graph, Node, topological
-from symgraph.ops.branches import substituted
 from symgraph.ops.control import PROJECT
-from symgraph.ops.loop import LOOP, Parts, parts, trips
-
-Results = Mapping[int, Node]
-"""What replaces each result of a loop."""
+from symgraph.ops.loop import LOOP, parts
 
 
 def tidy_loops(graph: Graph) -> Graph:
@@ -22,49 +19,35 @@ def tidy_loops(graph: Graph) -> Graph:
 
     Loops that take the same steps become one: differentiation builds a loop once more to keep what
     the backward loop needs. Results that nobody reads, and carries that serve only themselves, go.
-    What every step would compute alike is computed once, outside.
+    What every step would compute alike is computed once, outside. Of conditions, results and
+    operands go that are not needed.
     """
     if not any(any(isinstance(v, Graph) for v in node.attrs.values()) for node in graph):
         return graph
-    graph = _merge(graph)
-    graph = _prune(graph)
-    graph = _prune(move_out(graph))
-    return rebuild(
-        graph, lambda node, inputs: with_inputs(node, inputs, map_subgraphs(node, tidy_loops))
-    )
+    graph = prune(_merge(graph))
+    graph = prune(move_out(graph))
+    while True:
+        graph = rebuild(graph, _with_tidy_graphs)
+        # What smaller bodies no longer need, nobody needs to compute for them.
+        smaller = prune(graph)
+        if smaller is graph:
+            return graph
+        graph = smaller
 
 
-def loops_of(graph: Graph) -> list[Node]:
-    """Return the loops of a graph, not those inside them."""
-    return [node for node in graph if node.op is LOOP]
-
-
-def replaced(graph: Graph, loop: Node, results: Results) -> Graph:
-    """Return `graph` with the results of a loop replaced."""
-    known = {
-        node: results[node.attrs["index"]]
-        for node in graph
-        if node.op is PROJECT and node.inputs[0] is loop
-    }
-    return Graph(graph.inputs, tuple(substituted(graph.outputs, known)))
-
-
-def leaves_of(loop: Node, key: str = "body") -> Parts[Node]:
-    """Return the arguments of the body of a loop."""
-    return parts(loop.attrs[key].inputs, {**loop.attrs, "counted": False})
-
-
-# Loops that take the same steps.
+def _with_tidy_graphs(node: Node, inputs: tuple[Node, ...]) -> Node:
+    return with_inputs(node, inputs, map_subgraphs(node, tidy_loops))
 
 
 def _merge(graph: Graph) -> Graph:
     while True:
-        found = _first_pair(loops_of(graph))
+        found = _first_pair([node for node in graph if node.op is LOOP])
         if found is None:
             return graph
         longer, shorter, merged, places = found
-        own = {k: PROJECT(merged, index=k) for k in range(len(longer.type.items))}
-        others = {k: PROJECT(merged, index=place) for k, place in places.items()}
+        with located_at(longer.loc):
+            own = {k: PROJECT(merged, index=k) for k in range(len(longer.type.items))}
+            others = {k: PROJECT(merged, index=place) for k, place in places.items()}
         graph = replaced(graph, longer, own)
         graph = replaced(graph, shorter, others)
 
@@ -130,7 +113,11 @@ def _may_merge(longer: Node, shorter: Node) -> bool:
         )
         for x, y in zip(xs, ys, strict=False)
     )
-    return same and set(other.captured) <= set(one.captured)
+    if not same or not set(other.captured) <= set(one.captured):
+        return False
+    # If one waits for the other, they cannot run together.
+    before, after = set(topological(longer.inputs)), set(topological(shorter.inputs))
+    return shorter not in before and longer not in after
 
 
 def _same_condition(longer: Node, shorter: Node) -> bool:
@@ -156,122 +143,3 @@ def _interned(
             inputs = tuple(done[child] for child in node.inputs)
             done[node] = interner.intern(with_inputs(node, inputs))
     return [done[node] for node in outputs]
-
-
-# Results and carries that nobody needs.
-
-
-def _prune(graph: Graph) -> Graph:
-    while True:
-        used = _used_results(graph)
-        for loop in loops_of(graph):
-            found = _pruned(loop, used[loop])
-            if found is not None:
-                graph = replaced(graph, loop, found)
-                break
-        else:
-            return graph
-
-
-def _used_results(graph: Graph) -> dict[Node, set[int]]:
-    used: dict[Node, set[int]] = {}
-    for node in graph:
-        if node.op is PROJECT and node.inputs[0].op is LOOP:
-            used.setdefault(node.inputs[0], set()).add(node.attrs["index"])
-    return used
-
-
-@dataclass(frozen=True)
-class _Needs:
-    """Which positions of a loop's operands, and of the rows it returns, are needed."""
-
-    carries: list[int]
-    scanned: list[int]
-    captured: list[int]
-    rows: list[int]
-
-
-def _pruned(loop: Node, used: set[int]) -> Results | None:
-    """Return the results that are used, of a smaller loop; None if all of it is needed."""
-    given, leaves = parts(loop.inputs, loop.attrs), leaves_of(loop)
-    body: Graph = loop.attrs["body"]
-    count = len(given.carries)
-    constant = [k for k in range(count) if body.outputs[k] is leaves.carries[k]]
-    needs = _needs(loop, used)
-    sizes = [len(given.carries), len(given.scanned), len(given.captured), len(body.outputs) - count]
-    found = [needs.carries, needs.scanned, needs.captured, needs.rows]
-    constant = [k for k in constant if k in needs.carries]
-    if not constant and all(len(f) == size for f, size in zip(found, sizes, strict=True)):
-        return None
-    changing = [k for k in needs.carries if k not in constant]
-    order = [
-        *(leaves.carries[k] for k in changing),
-        *(leaves.scanned[k] for k in needs.scanned),
-        *(leaves.carries[k] for k in constant),
-        *(leaves.captured[k] for k in needs.captured),
-    ]
-    outputs = [
-        *(body.outputs[k] for k in changing),
-        *(body.outputs[count + k] for k in needs.rows),
-    ]
-    condition: Graph | None = loop.attrs["condition"]
-    if condition is not None:
-        tested = condition.inputs
-        condition = Graph(
-            (
-                *(tested[k] for k in changing),
-                *(tested[k] for k in constant),
-                *(tested[count + k] for k in needs.captured),
-            ),
-            condition.outputs,
-        )
-    attrs = {
-        **loop.attrs,
-        "body": Graph(tuple(order), tuple(outputs)),
-        "condition": condition,
-        "carries": len(changing),
-        "scanned": len(needs.scanned),
-        "length": trips(tuple(child.type for child in loop.inputs), loop.attrs),
-    }
-    inputs = (
-        *given.count,
-        *(given.carries[k] for k in changing),
-        *(given.scanned[k] for k in needs.scanned),
-        *(given.carries[k] for k in constant),
-        *(given.captured[k] for k in needs.captured),
-    )
-    smaller = with_inputs(loop, inputs, attrs)
-    results = {k: given.carries[k] for k in constant}
-    results.update((k, PROJECT(smaller, index=j)) for j, k in enumerate(changing))
-    first = len(changing)
-    results.update((count + k, PROJECT(smaller, index=first + j)) for j, k in enumerate(needs.rows))
-    return results
-
-
-def _needs(loop: Node, used: set[int]) -> _Needs:
-    leaves = leaves_of(loop)
-    body: Graph = loop.attrs["body"]
-    condition: Graph | None = loop.attrs["condition"]
-    count = len(leaves.carries)
-    wanted = set(used)
-    if condition is not None:
-        # The condition has arguments of its own, at the same places.
-        reached = set(topological(condition.outputs))
-        wanted |= {k for k in range(count) if condition.inputs[k] in reached}
-    while True:
-        reached = set(topological([body.outputs[k] for k in sorted(wanted)]))
-        more = {k for k in range(count) if leaves.carries[k] in reached} - wanted
-        if not more:
-            break
-        wanted |= more
-    tested = set() if condition is None else set(topological(condition.outputs))
-    return _Needs(
-        carries=[k for k in range(count) if k in wanted],
-        scanned=[k for k, leaf in enumerate(leaves.scanned) if leaf in reached],
-        captured=[
-            k
-            for k, leaf in enumerate(leaves.captured)
-            if leaf in reached or (condition is not None and condition.inputs[count + k] in tested)
-        ],
-        rows=[k for k in range(len(body.outputs) - count) if count + k in wanted],
-    )

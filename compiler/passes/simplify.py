@@ -8,6 +8,7 @@ from itertools import chain
 from symgraph.compiler.passes.fixpoint import RulesFor, rewrite_to_fixpoint
 from symgraph.compiler.passes.fold import fold_node
 from symgraph.compiler.passes.rules import (
+    assembling,
     casts,
     powers,
     products,
@@ -30,6 +31,7 @@ TABLES: tuple[RuleTable, ...] = (
     casts.RULES,
     views.RULES,
     reductions.RULES,
+    assembling.RULES,
 )
 """All rules, tried in this order: stable forms first, before other rules take them apart."""
 

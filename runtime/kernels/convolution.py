@@ -35,7 +35,7 @@ __all__ = [
     "weight_parts",
 ]
 
-VERSION = 7  # raised whenever the emitted code changes, so that cached kernels are not reused
+VERSION = 8  # raised whenever the emitted code changes, so that cached kernels are not reused
 
 
 def convolution_source(dtype: str, *, shape: TileShape | None = None) -> KernelSource:
@@ -120,7 +120,8 @@ def convolution_scatter_source(dtype: str, *, shape: TileShape | None = None) ->
     """Describe the kernel of transposed convolutions with strides 1 that adds up products.
 
     The products of an element of the result are added in the order of blocks of output channels,
-    then of windows; inside a block they are one chain of fused multiply-adds. Tasks are ordered by
+    then of windows; inside a block they are one chain of fused multiply-adds. So its bits depend
+    neither on slicing nor on the batch. Tasks are ordered by
     images, then group, then input channels, `scatter_task` of each.
 
     Args:
@@ -165,7 +166,11 @@ def sum_of_parts_source(dtype: str) -> KernelSource:
 
     Returns:
         The kernel's source.
+
+    Raises:
+        ValueError: If the dtype is not one of those.
     """
+    _check(dtype)
 
     def build(builder: Any, args: Any, lo: Any, hi: Any) -> None:
         from symgraph.runtime.kernels.convolution_weight import emit_sum_of_parts
@@ -183,6 +188,10 @@ def sum_of_parts_source(dtype: str) -> KernelSource:
 
 
 def _tile(dtype: str, shape: TileShape | None) -> TileShape:
+    _check(dtype)
+    return tile_shape(dtype) if shape is None else shape
+
+
+def _check(dtype: str) -> None:
     if dtype not in ITEM_BYTES:
         raise ValueError(f"no convolution for dtype {dtype!r}: use one of {list(ITEM_BYTES)}")
-    return tile_shape(dtype) if shape is None else shape

@@ -55,9 +55,10 @@ class ConvolutionArgument(IntEnum):
 
 
 def weight_parts(rows: int, groups: int) -> int:
-    """Return into how many parts the positions are cut over which a weight's gradient is summed.
+    """Return into how many parts to cut the positions over which a weight's gradient is summed.
 
-    It depends on nothing but the weight, so that the order of the sum does neither.
+    These keep threads busy where the weight has few rows. Threads have no say in it, so that the
+    order of additions is the same for any number of them.
 
     Args:
         rows: C / groups * KH * KW.

@@ -6,7 +6,8 @@ rows of the grid: its runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -164,15 +165,19 @@ class Walk:
         return emit.splat(self.builder, self.builder.trunc(value, emit.INT32), self.lanes)
 
     def _emit_taps(self, target: ir.Value) -> None:
-        """Emit the loops over the taps, and over the channels that have them in range."""
+        """Emit the loops over the taps, and over the channels that have them in range.
+
+        The last tap comes first. Of all windows that reach an element, the first does so with the
+        last of their taps: so they reach it in their own order, wherever a vector ends.
+        """
         builder, patches, chosen = self.builder, self.patches, self.range
         rows, columns = builder.load(self.rows_of_lanes), builder.load(self.columns_of_lanes)
         height, width = self._splat32(patches.height), self._splat32(patches.width)
-        with emit.counted_loop(builder, ZERO, patches.taps_height, ONE) as i:
+        with self._falling(patches.taps_height) as i:
             down = builder.mul(i, patches.step_height)
             lane_rows = builder.add(rows, self._splat32(down))
             inside_rows = builder.icmp_unsigned("<", lane_rows, height)
-            with emit.counted_loop(builder, ZERO, patches.taps_width, ONE) as j:
+            with self._falling(patches.taps_width) as j:
                 across = builder.mul(j, patches.step_width)
                 lane_columns = builder.add(columns, self._splat32(across))
                 inside = builder.icmp_unsigned("<", lane_columns, width)
@@ -185,6 +190,12 @@ class Walk:
                 more = builder.icmp_signed("<", tap, chosen.last_tap)
                 end = builder.add(chosen.last, builder.zext(more, emit.INT64))
                 self._emit_channels(Tap(tap, distance, inside, begin, end, target))
+
+    @contextmanager
+    def _falling(self, count: ir.Value) -> Iterator[ir.Value]:
+        """Emit a loop over count - 1, ..., 0 around the body."""
+        with emit.counted_loop(self.builder, ZERO, count, ONE) as turn:
+            yield self.builder.sub(self.builder.sub(count, ONE), turn)
 
     def _loop_channels(self, tap: Tap, move: Mover) -> None:
         """Emit the loop over channels around what moves one vector."""

@@ -139,7 +139,7 @@ class Debugger:
             pointer = "->" if number == self._position else "  "
             step = self.steps[number]
             shown = value_text(step.value) if number <= self._position else ""
-            lines.append(f"{pointer} {step.name:20} {place(step.loc)}  {_origin(step)}")
+            lines.append(f"{pointer} {step.label:20} {place(step.loc)}  {_origin(step)}")
             if number == self._position:
                 lines.append(f"       = {shown}")
         known = self.values

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from symgraph.dims import Extent
-from symgraph.inspection.extents import bind, extent_names, value_of
+from symgraph.inspection.extents import bind, extent_names, symbolic_extents
+from symgraph.inspection.figures import loop_text, moved, moved_in_all, totals
+from symgraph.inspection.nesting import loop_at
 from symgraph.inspection.reasons import boundary_reason, find_levels, find_producers
 from symgraph.inspection.rows import Row, explained_rows
 from symgraph.inspection.sharing import sharing
@@ -19,11 +20,12 @@ from symgraph.node import Node
 from symgraph.printer import printable
 from symgraph.runtime import cache
 from symgraph.runtime.jit import statistics
-from symgraph.runtime.plan import Opcode
+from symgraph.runtime.plan import Instruction, Opcode
 from symgraph.runtime.pool import available_cpus
 from symgraph.variant import Variant
 
 _WIDTH = 96
+_INDENT = "    "
 Bound = Mapping[str, int]
 
 
@@ -41,7 +43,8 @@ def explain(variant: Variant, dims: Mapping[str, Any], threads: int | None) -> s
     workers = threads or available_cpus()
     producers = find_producers(rows)
     report = _Report(variant, producers, find_levels(producers), uses, bound, names, workers)
-    return "\n\n".join([_heading(variant, rows, workers), *map(report.block, rows)])
+    heading = "\n".join([_heading(variant, rows, workers), totals(rows, bound, names)])
+    return "\n\n".join([heading, *map(report.block, rows)])
 
 
 def _heading(variant: Variant, rows: Sequence[Row], threads: int) -> str:
@@ -102,17 +105,31 @@ class _Report:
     threads: int
 
     def block(self, row: Row) -> str:
-        """Return what one instruction does."""
-        if not row.is_call:
-            return f"{_number(row)} {row.title}: {_jump_text(row)}"
+        """Return what one instruction does; what loops repeat is indented."""
+        lines = self._call_lines(row) if row.is_call else self._jump_lines(row)
+        margin = _INDENT * len(row.around)
+        return "\n".join([f"{margin}{lines[0]}", *(f"{margin}      {line}" for line in lines[1:])])
+
+    def _jump_lines(self, row: Row) -> list[str]:
+        text = _jump_text(row)
+        if row.instruction.opcode is Opcode.LOOP:
+            loop = loop_at(self.variant.plan, symbolic_extents(self.variant), row.number)
+            text = loop_text(loop, self.names)
+        return [f"{_number(row)} {row.title}: {text}", *_lines_of(row.instruction)]
+
+    def _call_lines(self, row: Row) -> list[str]:
         lines = [f"{_number(row)} {self._call_text(row)}", *_user_lines(row.members)]
-        lines.append("moves    " + _moved(row, self.bound, self.names))
+        if not row.members:
+            lines += _lines_of(row.instruction)
+        lines.append("moves    " + moved(row, self.bound, self.names))
+        if row.around:
+            lines.append("steps    " + moved_in_all(row, self.bound, self.names))
         lines.append("threads  " + sharing(row, self.bound, self.names, self.threads))
         producers = self.producers[row.number]
         for producer in producers:
             reason = boundary_reason(producer, row, producers, self.levels, self.names)
             lines.append(f"apart from #{producer.number} ({producer.title}): {reason}")
-        return "\n      ".join(lines)
+        return lines
 
     def _call_text(self, row: Row) -> str:
         region, number = row.region, row.instruction.kernel
@@ -142,6 +159,7 @@ def _jump_text(row: Row) -> str:
         Opcode.HALT: "the end",
         Opcode.JUMP: f"go on at #{target}",
         Opcode.JUMP_IF_FALSE: f"if the condition is false, go on at #{target}",
+        Opcode.NEXT: f"back to #{target}, if there is one",
     }
     return meanings.get(row.instruction.opcode, f"go on at #{target}")
 
@@ -178,15 +196,11 @@ def _listed(ops: Sequence[str]) -> str:
     return text
 
 
-def _moved(row: Row, bound: Bound, names: dict[str, str]) -> str:
-    def figure(extent: Extent, unit: str) -> str:
-        text = formula(extent, names)
-        value = value_of(extent, bound)
-        if isinstance(extent, int) or value is None:
-            return scaled(extent, unit) if isinstance(extent, int) else f"{text} {unit}"
-        return f"{text} {unit} = {scaled(value, unit)}"
-
-    parts = [f"reads {figure(row.read, 'B')}", f"writes {figure(row.written, 'B')}"]
-    if row.operations != 0:
-        parts.append(f"computes {figure(row.operations, 'FLOP')}")
-    return ", ".join(parts)
+def _lines_of(instruction: Instruction) -> list[str]:
+    """Return the user's lines that an instruction is there for, with their text."""
+    locs = dict.fromkeys(line.partition(" (")[0] for line in instruction.lines)
+    found = []
+    for text in locs:
+        file, _, line = text.rpartition(":")
+        found.append(f"{place(text)}  {code_of(SourceLoc(file, int(line)))}".rstrip())
+    return found

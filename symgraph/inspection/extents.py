@@ -11,7 +11,11 @@ from symgraph.compiler.specialise import as_symbol
 from symgraph.dims import Extent, evaluate, floor_divide, maximum, symbols
 from symgraph.errors import FeedError
 from symgraph.location import user_location
+from symgraph.ops.loop import CAPACITY
 from symgraph.variant import Variant
+
+KEPT_STEPS = "kept_steps"
+"""How reports name the steps that there is room for, of loops whose number only data decide."""
 
 
 def symbolic_extents(variant: Variant) -> list[Extent]:
@@ -20,6 +24,8 @@ def symbolic_extents(variant: Variant) -> list[Extent]:
     for kind, operands in variant.plan.extents:
         if kind == "constant":
             found.append(operands[0])
+        elif kind == "feed" and operands[0] == len(variant.feeds):
+            found.append(CAPACITY)
         elif kind == "feed":
             found.append(variant.feeds[operands[0]].dims[operands[1]])
         elif kind == "sum":
@@ -40,7 +46,7 @@ def symbolic_extents(variant: Variant) -> list[Extent]:
 
 def extent_names(variant: Variant) -> dict[str, str]:
     """Return readable names of the extents that the user left open: `x.0` for axis 0 of x."""
-    names: dict[str, str] = {}
+    names: dict[str, str] = dict.fromkeys(symbols(CAPACITY), KEPT_STEPS)
     for name, declared in zip(variant.names, variant.feeds, strict=True):
         for axis, extent in enumerate(declared.dims):
             plain = as_symbol(extent)
@@ -50,7 +56,7 @@ def extent_names(variant: Variant) -> dict[str, str]:
 
 
 def bind(variant: Variant, dims: Mapping[str, Any]) -> dict[str, int]:
-    """Return the value of each symbol.
+    """Return the value of each symbol, and of the steps that there is room for.
 
     Args:
         variant: what is asked about.
@@ -61,7 +67,7 @@ def bind(variant: Variant, dims: Mapping[str, Any]) -> dict[str, int]:
         FeedError: a name is unknown, a value is no extent, or a shape does not fit.
     """
     known = {name for declared in variant.feeds for dim in declared.dims for name in symbols(dim)}
-    found: dict[str, int] = {}
+    found = dict.fromkeys(symbols(CAPACITY), variant.executable.capacity)
     for name, value in dims.items():
         if name in known:
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 0:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.errors import NonFiniteError
+from symgraph.inspection.patience import PATIENCE, OutOfPatienceError, within
 from symgraph.interpret import evaluate
 from symgraph.leaves import ARGUMENT, CONSTANT, PARAMETER, PLACEHOLDER, Parameter
 from symgraph.node import Graph, Node, describe, shown
@@ -20,11 +21,19 @@ Test = Callable[[Any], Any]
 
 @dataclass(frozen=True, eq=False)
 class _Sighting:
-    """The first time that a node had a bad value: when, what, and from which operands."""
+    """The first time that a node had a bad value.
+
+    Args:
+        index: how many values had been computed.
+        value: the bad value.
+        operands: what it was computed from.
+        turns: which step each loop around the node was at, the outermost first.
+    """
 
     index: int
     value: Any
     operands: tuple[Any, ...]
+    turns: tuple[int, ...]
 
 
 @dataclass
@@ -40,13 +49,18 @@ class _Watch:
     latest: dict[Node, Any] = field(default_factory=dict)
     count: int = 0
 
-    def observe(self, node: Node, value: Any) -> None:
+    def observe(self, node: Node, value: Any, turns: tuple[int, ...]) -> None:
         """Take note of one value."""
         self.latest[node] = value
         self.count += 1
         if node not in self.seen and _has(self.flawed, value):
             operands = tuple(self.latest.get(child) for child in node.inputs)
-            self.seen[node] = _Sighting(self.count, value, operands)
+            self.seen[node] = _Sighting(self.count, value, operands, turns)
+
+    def restart(self) -> None:
+        """Forget everything: the call begins anew."""
+        self.seen.clear()
+        self.latest.clear()
 
     def origin(self, bad: Node) -> tuple[Node, _Sighting] | None:
         """Return the earliest node behind `bad` that is flawed though its operands are not.
@@ -101,11 +115,24 @@ def non_finite_error(
     """
     not_finite, not_a_number = _Watch(_is_not_finite), _Watch(np.isnan)
 
-    def observe(node: Node, value: Any) -> None:
-        not_finite.observe(node, value)
-        not_a_number.observe(node, value)
+    def observe(node: Node, value: Any, turns: tuple[int, ...]) -> None:
+        not_finite.observe(node, value, turns)
+        not_a_number.observe(node, value, turns)
 
-    evaluate(graph.outputs, feeds, call_index=call_index, observe=observe)
+    def restart() -> None:
+        not_finite.restart()
+        not_a_number.restart()
+
+    try:
+        evaluate(
+            graph.outputs,
+            feeds,
+            call_index=call_index,
+            observe=within(PATIENCE, observe),
+            restart=restart,
+        )
+    except OutOfPatienceError as error:
+        return NonFiniteError(f"{otherwise}; {error}; no parameter was changed")
     for position, output in enumerate(graph.outputs):
         if output not in not_finite.seen:
             continue
@@ -131,6 +158,7 @@ def _report(node: Node, sighting: _Sighting, flawed: Test) -> str:
     bad = flawed(array)
     index = tuple(map(int, np.argwhere(bad)[0]))
     place = f" at index {index}, the first of {np.count_nonzero(bad)}" if array.ndim else ""
+    place += "".join(f", in step {turn} of a loop" for turn in reversed(sighting.turns))
     verb = "was fed" if node.op is PLACEHOLDER else "holds" if node.op is PARAMETER else "gives"
     lines = [f"{describe(node)} {verb} {array[index]}{place}"]
     if node.loc.code:

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from symgraph.compiler.materialise import COPY
 from symgraph.errors import FeedError
 from symgraph.inspection.extents import bind, feed_shapes
 from symgraph.inspection.rows import Row, explained_rows
 from symgraph.inspection.text import code_of, place, scaled, table
+from symgraph.leaves import ARGUMENT
 from symgraph.node import Node
 from symgraph.runtime.arena import ITEM_BYTES, assign_offsets
-from symgraph.runtime.executable import FIRST_CAPACITY
 from symgraph.runtime.frame import ExtentMismatchError, bind_extents, slot_bytes
-from symgraph.runtime.plan import BufferKind
+from symgraph.runtime.plan import BufferKind, Plan
 from symgraph.variant import Variant
 
 SHOWN = 12
@@ -55,6 +56,8 @@ class Memory:
         feeds: the arrays that the caller passes.
         outputs: the arrays that the call returns.
         arrays: what lies in the arena, the largest first.
+        kept_steps: where only data decide how many steps of a loop are kept, for how many there is
+            room now: a call that takes more makes more room first. None if there is no such loop.
     """
 
     arena: int
@@ -63,6 +66,7 @@ class Memory:
     feeds: int
     outputs: int
     arrays: tuple[StoredArray, ...]
+    kept_steps: int | None = None
 
     @property
     def total(self) -> int:
@@ -89,6 +93,8 @@ class Memory:
             ],
             left=(0,),
         )
+        if self.kept_steps is not None:
+            sums += f"\nwith room for {self.kept_steps} steps of loops that only data end"
         if not self.arrays:
             return sums
         rows = [
@@ -120,7 +126,8 @@ def measure(variant: Variant, dims: Mapping[str, Any]) -> Memory:
     """
     plan = variant.plan
     try:
-        values = bind_extents(plan, feed_shapes(variant, bind(variant, dims)), FIRST_CAPACITY)
+        capacity = variant.executable.capacity
+        values = bind_extents(plan, feed_shapes(variant, bind(variant, dims)), capacity)
     except ExtentMismatchError as error:
         raise FeedError(str(error)) from None
     slots = variant.executable.slots
@@ -135,7 +142,7 @@ def measure(variant: Variant, dims: Mapping[str, Any]) -> Memory:
 
     writers = _writers(explained_rows(variant))
     arrays = [
-        _stored_array(writers.get(buffer), plan.buffers[buffer].label, stored(buffer), offset, slot)
+        _stored_array(writers.get(buffer), _label(plan, buffer), stored(buffer), offset, slot)
         for slot, offset in zip(slots, offsets, strict=True)
         for buffer in slot.buffers
     ]
@@ -146,7 +153,13 @@ def measure(variant: Variant, dims: Mapping[str, Any]) -> Memory:
         all_of(BufferKind.FEED),
         all_of(BufferKind.OUTPUT),
         tuple(sorted(arrays, key=lambda entry: -entry.size)),
+        capacity if any(loop.status for loop in plan.loops) else None,
     )
+
+
+def _label(plan: Plan, buffer: int) -> str:
+    """Return what an array of the arena is called if no op is known to write it."""
+    return "carry" if plan.buffers[buffer].label == "loop" else plan.buffers[buffer].label
 
 
 def _writers(rows: list[Row]) -> dict[int, tuple[Row, int]]:
@@ -164,14 +177,20 @@ def _stored_array(
     lines: tuple[str, ...] = ()
     code = ""
     if writer is not None:
-        node = _result(*writer)
-        lines = (str(node.loc),) if node is not None else writer[0].instruction.lines
+        row, position = writer
+        node = _result(row, position)
+        lines = (str(node.loc),) if node is not None else row.instruction.lines
         if node is not None:
             label, code = node.op.name, code_of(node.loc)
+        if row.around and slot.first <= row.around[-1].first:
+            label = f"{label} of each step"
     return StoredArray(label, size, offset, slot.first, slot.last, lines, code)
 
 
 def _result(row: Row, position: int) -> Node | None:
     """Return the node whose value a row writes as its result `position`."""
     region = row.region
-    return row.node if region is None else region.graph.outputs[position]
+    node = row.node if region is None else region.graph.outputs[position]
+    while node is not None and node.op is COPY and node.inputs[0].op is not ARGUMENT:
+        node = node.inputs[0]
+    return node

@@ -196,7 +196,8 @@ class Inspectable(ABC):
         """Return every intermediate value by name, computed by the reference interpreter.
 
         Values are named after the variables that the user assigned them to, else after their ops.
-        Parameters stay as they are.
+        What a loop computes is stacked along a new axis 0: one row for each step. Parameters stay
+        as they are.
 
         Args:
             args: feeds by position.
@@ -214,13 +215,15 @@ class Inspectable(ABC):
         """
         from symgraph.inspection.trace import Trace
 
-        recording = self._recorded(args, feeds)
+        recording = self._recorded(args, feeds, only_last=True)
         if recording.error is not None:
             raise recording.error
-        return Trace(recording.steps)
+        return Trace(recording.steps, stacked=recording.is_whole)
 
     def debug(self, /, *args: Any, **feeds: Any) -> Debugger:
         """Return a debugger that steps through one call of the reference interpreter.
+
+        It goes through branches that are taken and through each step of loops.
 
         Args:
             args: feeds by position.
@@ -237,13 +240,16 @@ class Inspectable(ABC):
 
         return Debugger(self._recorded(args, feeds))
 
-    def _recorded(self, args: Sequence[Any], feeds: Mapping[str, Any]) -> Recording:
+    def _recorded(
+        self, args: Sequence[Any], feeds: Mapping[str, Any], *, only_last: bool = False
+    ) -> Recording:
         from symgraph.inspection.trace import record
 
         arrays = self._checked(args, feeds)
         names = [node.name or "" for node in self.inputs]
         feeds = dict(zip(names, arrays, strict=True))
-        return record(self._user_graph(arrays), feeds, self._updated())
+        graph = self._user_graph(arrays)
+        return record(graph, feeds, self._updated(), only_last=only_last)
 
     def _checked(self, args: Sequence[Any], feeds: Mapping[str, Any]) -> tuple[Array, ...]:
         """Return the feeds as dense arrays, in order.

@@ -27,11 +27,11 @@ class ProfileEntry:
         number: its position in the plan.
         title: what it is.
         lines: the user's lines behind it.
-        count: how often a call ran it.
+        count: how often a call ran it, once for each step of the loops around it.
         seconds: the time a call spent in it.
         share: of the time spent in all instructions.
-        bytes: what it moved.
-        operations: float operations that it did.
+        bytes: what it moved in all its runs.
+        operations: float operations that it did in them.
     """
 
     number: int
@@ -133,14 +133,16 @@ def measure(variant: Variant, feeds: tuple[Array, ...], repeats: int) -> Profile
 def _entry(
     row: Row, record: Array, total: int, repeats: int, bound: dict[str, int]
 ) -> ProfileEntry:
-    nanoseconds, count = map(int, record)
+    nanoseconds, runs = map(int, record)
+    count = runs / repeats
+    moved = (value_of(row.read, bound) or 0) + (value_of(row.written, bound) or 0)
     return ProfileEntry(
         row.number,
         row.title,
         tuple(dict.fromkeys(line.partition(" (")[0] for line in row.instruction.lines)),
-        count / repeats,
+        count,
         nanoseconds / repeats * 1e-9,
         nanoseconds / total,
-        ((value_of(row.read, bound) or 0) + (value_of(row.written, bound) or 0)) * bool(count),
-        (value_of(row.operations, bound) or 0) * bool(count),
+        round(moved * count),
+        round((value_of(row.operations, bound) or 0) * count),
     )

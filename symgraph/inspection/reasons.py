@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from symgraph.compiler.costs import cost_of
 from symgraph.compiler.grouping import MAX_COST
+from symgraph.compiler.lower_copy import COPY_INTO_PARAMETER
 from symgraph.compiler.region import FUSED, Region
 from symgraph.compiler.views import row_major
 from symgraph.dims import product
@@ -55,11 +56,15 @@ def boundary_reason(
         levels: how many calls each call waits for.
         names: what open extents are called.
     """
+    if producer.around != consumer.around:
+        return _across_a_loop(producer, consumer)
     for row in (producer, consumer):
         if row.instruction.opcode is not Opcode.CALL:
             return "a branch is entered or left between them"
-        if row.node is None:
+        if row.title == COPY_INTO_PARAMETER:
             return "a parameter is overwritten only after everything else has succeeded"
+        if row.node is None:
+            return "a carry is handed over when all that reads the one before is done"
         if row.node.op is not FUSED:
             return f"{row.title} has a kernel of its own"
     first, second = producer.region, consumer.region
@@ -76,6 +81,18 @@ def boundary_reason(
     if sum(map(cost_of, (*first.members, *second.members))) > MAX_COST:
         return f"together they would exceed {MAX_COST} primitives, the most that one kernel holds"
     return "the grouping, which goes through the ops in their order, had closed the other"
+
+
+def _across_a_loop(producer: Row, consumer: Row) -> str:
+    """Return how two calls lie that different loops repeat."""
+    shared = sum(
+        1 for one, other in zip(producer.around, consumer.around, strict=False) if one == other
+    )
+    inside = consumer.around[shared:]
+    if inside:
+        return f"the loop at #{inside[0].first} runs this once for each step, the other before it"
+    left = producer.around[shared:][0]
+    return f"the loop at #{left.first} runs the other once for each step, this comes behind it"
 
 
 def _between_regions(

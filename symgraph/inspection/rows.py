@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from symgraph.compiler.region import FUSED, Region
 from symgraph.dims import Extent, product
 from symgraph.inspection.extents import symbolic_extents
+from symgraph.inspection.nesting import Loop, loops_around, repetitions
 from symgraph.inspection.operations import float_operations
 from symgraph.node import Graph, Node
 from symgraph.runtime.arena import ITEM_BYTES
@@ -34,6 +35,7 @@ class Row:
         operations: float operations.
         parallel: the extent of the loop that threads may share.
         work: what it costs, in the units of the scheduler.
+        around: the loops that repeat it, the outermost first; the figures are those of one step.
     """
 
     number: int
@@ -46,6 +48,12 @@ class Row:
     operations: Extent
     parallel: Extent
     work: Extent
+    around: tuple[Loop, ...] = ()
+
+    @property
+    def repetitions(self) -> Extent | None:
+        """Return how often a call runs it, but for branches; None where only data decide."""
+        return repetitions(self.around)
 
     @property
     def is_call(self) -> bool:
@@ -65,8 +73,9 @@ def explained_rows(variant: Variant) -> list[Row]:
     """Return each instruction of the plan with what is known about it."""
     extents = symbolic_extents(variant)
     fused = {id(node.attrs["region"].members): node for node in _fused_nodes(variant)}
+    around = loops_around(variant.plan, extents)
     return [
-        _row(variant, extents, fused, number, instruction)
+        _row(variant, extents, fused, number, instruction, around[number])
         for number, instruction in enumerate(variant.plan.instructions)
     ]
 
@@ -87,6 +96,7 @@ def _row(
     fused: dict[int, Node],
     number: int,
     instruction: Instruction,
+    around: tuple[Loop, ...],
 ) -> Row:
     members: tuple[Node, ...] = ()
     node = None
@@ -109,6 +119,7 @@ def _row(
         operations,
         extents[instruction.extent] if called else 0,
         extents[instruction.work] if called else 0,
+        around,
     )
 
 
@@ -126,7 +137,7 @@ def _title(instruction: Instruction, node: Node | None) -> str:
     if instruction.opcode is not Opcode.CALL:
         return instruction.label or instruction.opcode.name.lower()
     if node is None:
-        return "copy into the parameter"
+        return instruction.label
     if node.op.name == "batch_matmul":
         return "matmul"
     own = node.op is FUSED or _adds_parts(instruction, node)

@@ -18,7 +18,7 @@ _LISTED_OPS = 6
 
 
 def kernel_rows(variant: Variant, dims: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return one row of text for each kernel call.
+    """Return one row of text for each kernel call; what it moves and computes is that of one run.
 
     Args:
         variant: the compiled graph.
@@ -35,6 +35,7 @@ def kernel_rows(variant: Variant, dims: Mapping[str, Any]) -> list[dict[str, str
             "call": f"#{row.number}",
             "kernel": str(row.instruction.kernel),
             "what": _title(row, names),
+            "runs": _runs(row, bound, names),
             "ops": _ops(row),
             "moves": figure(row.read + row.written, "B"),
             "computes": figure(row.operations, "FLOP"),
@@ -70,6 +71,15 @@ def _title(row: Row, names: dict[str, str]) -> str:
         return row.title
     loops = " x ".join(formula(extent, names) for extent in region.domain)
     return f"{row.title} over {loops}" if loops else row.title
+
+
+def _runs(row: Row, bound: Mapping[str, int], names: dict[str, str]) -> str:
+    """Return how often a call runs a kernel."""
+    count = row.repetitions
+    if count is None:
+        return "each step"
+    value = value_of(count, bound)
+    return formula(count, names) if value is None else str(value)
 
 
 def _ops(row: Row) -> str:

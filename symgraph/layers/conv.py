@@ -6,7 +6,7 @@ from typing import Any
 
 from symgraph.errors import ShapeError
 from symgraph.layers.initial import Fans, Initialiser, Seed, lecun_normal
-from symgraph.layers.weighted import InputSize, Weighted, size_checked, zeros
+from symgraph.layers.weighted import IMAGES, InputSize, Weighted, size_checked, zeros
 from symgraph.leaves import Parameter, lift
 from symgraph.location import user_location
 from symgraph.node import Node, Operand
@@ -110,7 +110,7 @@ class Conv2d(_Convolution):
         <conv2d: float32[N, 8, 15, 15]>
     """
 
-    input_size = InputSize("in_channels", 1, "channels", "W", 4, 1)
+    input_size = InputSize("in_channels", 1, "channels", "W", 4, 1, (IMAGES,))
 
     def __init__(
         self,
@@ -194,7 +194,7 @@ class Deconv2d(_Convolution):
         <deconv2d: float32[N, 3, 28, 28]>
     """
 
-    input_size = InputSize("in_channels", 1, "channels", "W", 4, 0)
+    input_size = InputSize("in_channels", 1, "channels", "W", 4, 0, (IMAGES,))
 
     def __init__(
         self,

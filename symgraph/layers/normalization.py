@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.errors import GraphError
-from symgraph.layers.weighted import InputSize, Weighted, ones, size_checked, zeros
+from symgraph.layers.weighted import IMAGES, ROWS, InputSize, Weighted, ones, size_checked, zeros
 from symgraph.leaves import Parameter, State, lift
 from symgraph.location import user_location
 from symgraph.node import Node, Operand
@@ -47,7 +47,7 @@ class BatchNorm(Weighted):
     """
 
     made = ("gamma", "beta", "avg_mean", "avg_var")
-    input_size = InputSize("size", 1, "channels", "gamma", 1, 0)
+    input_size = InputSize("size", 1, "channels", "gamma", 1, 0, (ROWS, IMAGES))
     gamma: Parameter
     beta: Parameter
     avg_mean: State

@@ -184,7 +184,8 @@ class Recurrent(Weighted):
         if not isinstance(batch, int):
             raise ShapeError(
                 f"the state of {self!r} has as many rows as a batch, which is no number here: "
-                f"{describe(rows)}\n  at {user_location()}\n  give axis 1 of the placeholder one"
+                f"{describe(rows)}\n  at {user_location()}\n"
+                "  give axis 1 of the placeholder a number"
             )
         for name in self.state_names:
             state = vars(self).get(name)

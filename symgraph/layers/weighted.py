@@ -41,6 +41,7 @@ class InputSize:
         array: the parameter whose shape tells it too.
         rank: how many axes that has.
         position: which of them tells it.
+        layouts: the axes that an input may have; empty where its rank is free.
     """
 
     argument: str
@@ -49,6 +50,11 @@ class InputSize:
     array: str
     rank: int
     position: int
+    layouts: tuple[tuple[str, ...], ...] = ()
+
+
+ROWS, IMAGES = ("N", "C"), ("N", "C", "H", "W")
+"""Layouts of inputs."""
 
 
 class Weighted(Layer):
@@ -141,6 +147,7 @@ class Weighted(Layer):
         """
         rule = self.input_size
         assert rule is not None, "only layers with an input size ask"
+        self._check_layout(x, rule.layouts)
         known, extent = getattr(self, rule.argument), self._extent(x, rule.axis)
         where = "the last axis" if rule.axis == -1 else f"axis {rule.axis}"
         if isinstance(extent, int):
@@ -149,7 +156,7 @@ class Weighted(Layer):
             elif known != extent:
                 raise ShapeError(
                     f"{self!r} is for {known} {rule.noun}, but {where} has {extent}: "
-                    f"{describe(x)}\n  at {user_location()}"
+                    f"{describe(x)}\n  at {user_location()}{_hint(x, rule, known)}"
                 )
         elif known is None:
             raise ShapeError(
@@ -182,6 +189,15 @@ class Weighted(Layer):
         for key in self.made:
             vars(self).pop(key, None)
 
+    def _check_layout(self, x: Node, layouts: tuple[tuple[str, ...], ...]) -> None:
+        """Refuse an input of another rank before anything is learned from it."""
+        dims = x.type.shape
+        if layouts and dims is not None and len(dims) not in map(len, layouts):
+            wanted = " or ".join(f"({', '.join(layout)})" for layout in layouts)
+            raise ShapeError(
+                f"{self!r} needs the axes {wanted}, but has {describe(x)}\n  at {user_location()}"
+            )
+
     def _extent(self, x: Node, axis: int) -> Extent | None:
         """Return the extent of `x` along `axis`, None while the rank is open."""
         dims = x.type.shape
@@ -209,6 +225,14 @@ class Weighted(Layer):
                 f"{self.input_size.argument}\n  at {user_location()}"
             )
         return size
+
+
+def _hint(x: Node, rule: InputSize, known: int) -> str:
+    """Return what helps where channels are the last axis of images, '' elsewhere."""
+    dims = x.type.shape
+    if IMAGES not in rule.layouts or dims is None or len(dims) != 4 or dims[3] != known:
+        return ""
+    return "\n  images are (N, C, H, W): .transpose(0, 3, 1, 2) moves the channels there"
 
 
 def size_checked(what: str, value: object) -> int:

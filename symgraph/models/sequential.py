@@ -61,5 +61,6 @@ def _checked(steps: Sequence[Any]) -> tuple[Step, ...]:
         if not callable(step) or isinstance(step, type | Node):
             raise GraphError(
                 f"a step is a layer or a function, not {step!r}\n  at {user_location()}"
+                + (f"\n  write {step.__name__}(...)" if isinstance(step, type) else "")
             )
     return tuple(steps)

@@ -30,7 +30,7 @@ def batch_axes(rank: int) -> tuple[int, ...]:
         ShapeError: these are neither rows nor images.
     """
     if rank not in (2, 4):
-        raise ShapeError(f"x needs the axes (N, D) or (N, C, H, W), but has {rank}")
+        raise ShapeError(f"x needs the axes (N, D) or (N, C, H, W), but has {rank} axes")
     return tuple(axis for axis in range(rank) if axis != CHANNEL)
 
 

@@ -34,7 +34,9 @@ def _check_reference(index: Array, extent: Array) -> Array:
     if np.any(bad):
         first = np.broadcast_to(index, bad.shape)[bad][0]
         limit = np.broadcast_to(extent, bad.shape)[bad][0]
-        raise BoundsError(f"index {first} is out of range for an axis of extent {limit}")
+        raise BoundsError(
+            f"index {first} is out of range for an axis of extent {limit}; indices begin at 0"
+        )
     return np.broadcast_to(index, bad.shape)
 
 

@@ -85,7 +85,7 @@ def conv_outsize(
         extent + 2 * pad,
         reach,
         f"{taps} spans {reach} elements, more than the extent {extent}{place} with {pad} of "
-        "padding on each side",
+        "padding on each side; take a smaller kernel or more padding",
     )
     # One window more than strides fit: added inside, so that most symbolic sizes are plainly >= 0.
     return floor_divide(extent + (2 * pad - reach + stride), stride)

@@ -26,6 +26,7 @@ _ARROWS: dict[str, dict[str, str]] = {
     "operand": {},
     "capture": {"style": "dashed", "color": "gray40"},
     "result": {"style": "dashed", "color": "gray40", "arrowhead": "empty"},
+    "next": {"color": "royalblue", "constraint": "false", "tooltip": '"to the next step"'},
 }
 _RESULT = {"shape": "ellipse", "style": '"filled,bold"', "fillcolor": "palegreen"}
 _FRAME = {"labeljust": "l", "fontcolor": "gray30", **_FONT}
@@ -45,7 +46,8 @@ def to_networkx(obj: Drawable) -> networkx.MultiDiGraph:
     Returns:
         Nodes n0, n1, ... with `op`, `name`, `kind` ("op" or "leaf"), `dtype`, `shape`, `loc`,
         `group` (its kernel or branch) and `node` (the node itself); edges with `position` and
-        `kind` ("operand", or "capture" and "result" into and out of a branch).
+        `kind` ("operand", or "capture" and "result" into and out of a branch or the body of a
+        loop). The way of carries to the next step is left out, so there are no cycles.
 
     Example:
         >>> to_networkx(x * x).number_of_edges()
@@ -69,6 +71,8 @@ def to_networkx(obj: Drawable) -> networkx.MultiDiGraph:
             node=node,
         )
     for arrow in picture.arrows:
+        if arrow.kind == "next":
+            continue
         drawn.add_edge(arrow.source, arrow.target, position=arrow.position, kind=arrow.kind)
     return drawn
 
@@ -76,8 +80,8 @@ def to_networkx(obj: Drawable) -> networkx.MultiDiGraph:
 def to_dot(obj: Drawable, path: str | Path | None = None, *, verbose: bool = False) -> pydot.Dot:
     """Draw a graph: operations as light-blue boxes, data as orange ellipses.
 
-    Branches of `cond` and the kernels of a compiled function are framed; what a compiled function
-    hands back or writes is green.
+    Branches of `cond`, bodies of loops and the kernels of a compiled function are framed; what a
+    compiled function hands back or writes is green. Blue arrows take a carry to the next step.
 
     Args:
         obj: a node, several nodes, a graph stage, or a compiled function.

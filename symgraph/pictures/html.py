@@ -165,6 +165,8 @@ def _kernels(obj: Tabled) -> str:
 def _nodes(picture: Picture) -> str:
     operands: dict[str, list[str]] = {box.key: [] for box in picture.boxes}
     for arrow in picture.arrows:
+        if arrow.kind == "next":
+            continue
         operands[arrow.target].append(f'<a href="#{arrow.source}">{arrow.source}</a>')
     rows = []
     for box in picture.boxes:

@@ -8,6 +8,7 @@ from symgraph.leaves import ARGUMENT, is_constant
 from symgraph.node import Graph, Node
 from symgraph.op import Leaf
 from symgraph.op import View as ViewKind
+from symgraph.ops.loop import LOOP
 from symgraph.pictures.model import (
     Arrow,
     Box,
@@ -15,7 +16,10 @@ from symgraph.pictures.model import (
     Picture,
     Titled,
     all_nodes,
+    argument_titles,
+    frame_title,
     label_lines,
+    operands_of,
 )
 from symgraph.printer import brief_attrs, constant_text, shortened
 
@@ -81,18 +85,27 @@ class _Painter:
             self._branch(node, name, branch, keys, around)
 
     def _branch(self, owner: Node, name: str, graph: Graph, keys: Keys, around: int | None) -> None:
-        """Draw a branch or body; its arguments are the values of the owner's last operands."""
-        frame = self._frame(f"{owner.op.name} {name}", around, "branch")
-        operands = owner.inputs[len(owner.inputs) - len(graph.inputs) :]
+        """Draw a branch or body; its arguments are the values of the owner's operands."""
+        frame = self._frame(frame_title(owner, name), around, "branch")
+        operands = operands_of(owner, name)
         inside: Keys = {
             (argument, 0): keys[operand, 0]
             for argument, operand in zip(graph.inputs, operands, strict=True)
             if (operand, 0) in keys
         }
+        carries = graph.inputs[: owner.attrs["carries"]] if owner.op is LOOP else ()
+        titles = argument_titles(owner, name)
+        for position, leaf in enumerate(carries):
+            box = self._box(leaf, (titles[leaf],), frame, is_leaf=True)
+            if (leaf, 0) in inside:
+                self._arrow(inside[leaf, 0], box, position)
+            inside[leaf, 0] = box
         self.paint(graph, inside, frame)
         for position, output in enumerate(graph.outputs):
             if (output, 0) in inside:
                 self._arrow(inside[output, 0], keys[owner, 0], position, "result")
+                if name == "body" and position < len(carries):
+                    self._arrow(inside[output, 0], inside[carries[position], 0], 0, "next")
 
     def _fused(self, node: Node, keys: Keys, around: int | None) -> None:
         """Draw the body of a fused region in a frame."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
 from symgraph.errors import GraphError
@@ -11,6 +12,7 @@ from symgraph.leaves import is_constant
 from symgraph.location import user_location
 from symgraph.node import Graph, Node, topological
 from symgraph.op import Leaf
+from symgraph.ops.loop import LOOP, parts, trips
 from symgraph.printer import brief_attrs, constant_text, shortened
 from symgraph.types import TensorType, TupleType
 
@@ -62,7 +64,15 @@ class Box:
 
 @dataclass(frozen=True)
 class Arrow:
-    """From one box to another: an operand, or a value that enters or leaves a sub-graph."""
+    """From one box to another.
+
+    Args:
+        source: the box that it leaves.
+        target: the box that it enters.
+        position: which operand or result it is.
+        kind: "operand"; "capture" or "result" for a value that enters or leaves a sub-graph; "next"
+            for a carry on its way to the next step of a loop.
+    """
 
     source: str
     target: str
@@ -159,15 +169,20 @@ class _Painter:
         return self._picture
 
     def _paint_nodes(
-        self, nodes: Sequence[Node], group_of: Mapping[Node, int], around: int | None
+        self,
+        nodes: Sequence[Node],
+        group_of: Mapping[Node, int],
+        around: int | None,
+        titles: Mapping[Node, str] = MappingProxyType({}),
     ) -> dict[Node, str]:
         keys: dict[Node, str] = {}
         for node in nodes:
             key = keys[node] = f"n{len(self._picture.boxes)}"
             group = group_of.get(node, around)
             is_leaf = isinstance(node.op.kind, Leaf)
-            box = Box(key, node, is_leaf, label_lines(node, self._verbose), group)
-            self._picture.boxes.append(box)
+            lines = label_lines(node, self._verbose)
+            lines = (titles.get(node, lines[0]), *lines[1:])
+            self._picture.boxes.append(Box(key, node, is_leaf, lines, group))
             for position, operand in enumerate(node.inputs):
                 self._picture.arrows.append(Arrow(keys[operand], key, position, "operand"))
             for name, value in node.attrs.items():
@@ -179,14 +194,66 @@ class _Painter:
         self, name: str, graph: Graph, owner: Node, outer: Mapping[Node, str], around: int | None
     ) -> None:
         """Draw a branch in a frame, its arguments fed from outside and its outputs fed back."""
-        self._picture.groups.append(Group(f"{owner.op.name} {name}", around))
-        inner = self._paint_nodes(all_nodes(graph), {}, len(self._picture.groups) - 1)
-        operands = owner.inputs[len(owner.inputs) - len(graph.inputs) :]
-        for position, (argument, operand) in enumerate(zip(graph.inputs, operands, strict=False)):
-            arrow = Arrow(outer[operand], inner[argument], position, "capture")
-            self._picture.arrows.append(arrow)
+        self._picture.groups.append(Group(frame_title(owner, name), around))
+        frame = len(self._picture.groups) - 1
+        titles = argument_titles(owner, name)
+        inner = self._paint_nodes(all_nodes(graph), {}, frame, titles)
+        arrows = self._picture.arrows
+        for position, (argument, operand) in enumerate(
+            zip(graph.inputs, operands_of(owner, name), strict=True)
+        ):
+            arrows.append(Arrow(outer[operand], inner[argument], position, "capture"))
         for position, output in enumerate(graph.outputs):
-            self._picture.arrows.append(Arrow(inner[output], outer[owner], position, "result"))
+            arrows.append(Arrow(inner[output], outer[owner], position, "result"))
+            if owner.op is LOOP and name == "body" and position < owner.attrs["carries"]:
+                arrows.append(Arrow(inner[output], inner[graph.inputs[position]], 0, "next"))
+
+
+def operands_of(owner: Node, name: str) -> tuple[Node, ...]:
+    """Return the operands that the arguments of a branch, body or condition stand for."""
+    if owner.op is not LOOP:
+        return owner.inputs[len(owner.inputs) - len(owner.attrs[name].inputs) :]
+    given = parts(owner.inputs, owner.attrs)
+    return (*given.carries, *(given.scanned if name == "body" else ()), *given.captured)
+
+
+def argument_titles(owner: Node, name: str) -> dict[Node, str]:
+    """Return what pictures call the arguments of the body or condition of a loop."""
+    if owner.op is not LOOP:
+        return {}
+    carries = owner.attrs["carries"]
+    scanned = owner.attrs["scanned"] if name == "body" else 0
+    titles: dict[Node, str] = {}
+    pairs = zip(owner.attrs[name].inputs, operands_of(owner, name), strict=True)
+    for position, (leaf, operand) in enumerate(pairs):
+        outer = operand.name and shortened(operand.name)
+        if position < carries:
+            titles[leaf] = f"carry {position}"
+        elif position < carries + scanned:
+            titles[leaf] = f"row of {outer}" if outer else f"row {position - carries}"
+        else:
+            titles[leaf] = outer or "captured"
+    return titles
+
+
+def frame_title(owner: Node, name: str) -> str:
+    """Return what the frame around a branch, a body or a condition is called."""
+    return f"loop {name}: {steps_of(owner)}" if _is_body(owner, name) else f"{owner.op.name} {name}"
+
+
+def _is_body(owner: Node, name: str) -> bool:
+    return owner.op is LOOP and name == "body"
+
+
+def steps_of(loop: Node) -> str:
+    """Return how many steps a loop takes, and in which order."""
+    if loop.attrs["condition"] is not None:
+        return "while the condition holds"
+    order = ", the last row first" if loop.attrs["reverse"] else ""
+    if loop.attrs["counted"]:
+        return f"as many steps as operand 0 says{order}"
+    steps = trips(tuple(child.type for child in loop.inputs), loop.attrs)
+    return f"{'?' if steps is None else steps} steps{order}"
 
 
 def label_lines(node: Node, verbose: bool) -> tuple[str, ...]:
@@ -194,16 +261,19 @@ def label_lines(node: Node, verbose: bool) -> tuple[str, ...]:
     lines = [node.op.name if node.name is None else shortened(node.name)]
     if is_constant(node):
         lines = [constant_text(node)]
-    attrs = (
-        ""
-        if is_constant(node)
-        else ", ".join(f"{key}={value}" for key, value in brief_attrs(node).items())
-    )
+    attrs = "" if is_constant(node) else _attrs_text(node)
     if attrs:
         lines.append(shortened(attrs))
     if verbose:
         lines += _type_lines(node.type)
     return tuple(lines)
+
+
+def _attrs_text(node: Node) -> str:
+    if node.op is LOOP:
+        kept = ", checkpoint" if node.attrs["checkpoint"] else ""
+        return f"{steps_of(node)}{kept}"
+    return ", ".join(f"{key}={value}" for key, value in brief_attrs(node).items())
 
 
 def _type_lines(declared: Any) -> list[str]:

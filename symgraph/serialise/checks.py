@@ -15,6 +15,7 @@ from symgraph.serialise.archive import Array, Entry
 
 LISTED = 12
 """Problems of one kind that a message lists."""
+_OTHER_NAMES = "\n  load what is on both sides with strict=False, or rename what load_arrays gives"
 _FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 _INTEGERS = frozenset({"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"})
 
@@ -47,6 +48,7 @@ def check_fit(
         extra = (f"{shown(name)} ({entries[name]})" for name in missing_of(targets, entries))
         problems += _listed("missing in the file", missing)
         problems += _listed("in the file, but not wanted", extra)
+    hint = _OTHER_NAMES if problems else ""
     common = [name for name in targets if name in entries]
     if not strict and not common:
         problems.append("no name is the same on both sides")
@@ -55,7 +57,7 @@ def check_fit(
     if problems:
         text = "\n".join(f"  {line}" for line in problems)
         raise CheckpointError(
-            f"{source} does not fit; nothing was loaded\n{text}\n  at {user_location()}"
+            f"{source} does not fit; nothing was loaded\n{text}\n  at {user_location()}{hint}"
         )
 
 

@@ -14,18 +14,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "docs/tutorial.md", "examples/README.md"]
+PROGRAMS = ["README.md", "docs/tutorial.md", "docs/how-to.md"]
+PAGES = [*PROGRAMS, "docs/architecture.md", "examples/README.md", "CHANGELOG.md"]
 SEPARATOR = "\x1e"
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#]+)(#[^)]*)?\)")
-# Written by `make bench` and by the authors of the compiler.
 
 
 def _without_line_numbers(text):
     return re.sub(r"(\.py):\d+", r"\1:0", text)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
+@pytest.mark.parametrize("page", PROGRAMS)
 def test_the_blocks_print_what_the_page_says(page, tmp_path):
     blocks = BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
     assert blocks

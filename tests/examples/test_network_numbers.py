@@ -60,7 +60,8 @@ def test_an_lstm_learns_the_sine(load):
     np.testing.assert_allclose(losses[:6], expected, rtol=1e-5)
     assert losses[99] == pytest.approx(0.008289, abs=1e-6)
     cosine = np.cos(np.linspace(0, 4 * np.pi, 1000))[:, None]
-    error = np.mean((predict(x=cosine[:, None])[:-1] - cosine[1:]) ** 2)
+    predicted = predict(x=cosine[:, None].astype("float32"))
+    error = np.mean((predicted[:-1] - cosine[1:]) ** 2)
     assert error == pytest.approx(0.00088, abs=5e-6)
 
 

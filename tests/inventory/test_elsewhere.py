@@ -59,3 +59,15 @@ def test_the_program_of_the_keras_chapter_reads_97_percent_of_mnist(mnist):
     hot = np.eye(10, dtype="float32")
     model.fit(images, hot[labels], epochs=5, batch_size=128)
     assert model.evaluate(unseen, hot[expected])["accuracy"] >= 0.97
+
+
+@pytest.mark.inventory("D.step51")
+def test_the_published_losses_of_mnist_within_ten_percent(mnist):
+    (images, labels), _ = mnist
+    model = MLP((1000, 10), in_size=784, seed=0)
+    x, t = sg.Placeholder("x", ("N", 784), "float32"), sg.Placeholder("t", ("N",), "int64")
+    loss = nn.softmax_cross_entropy(model(x), t)
+    step = compile(loss, updates=sg.optim.SGD(0.01).updates(loss, model.parameters()))
+    batches = sg.data.DataLoader((images, labels), 100, rng=np.random.RandomState(0))
+    means = [np.mean([float(step(x=a, t=b)) for a, b in batches]) for _ in range(5)]
+    np.testing.assert_allclose(means, [1.9140, 1.2791, 0.9211, 0.7381, 0.6339], rtol=0.1)

@@ -79,17 +79,25 @@ def test_wrong_images_are_refused(kind):
     message = rf"<{kind.__name__} 'conv'> is for 3 channels, but axis 1 has 4: 'y' .*{HERE}"
     with pytest.raises(sg.ShapeError, match=message):
         layer(_images("N", 4, 9, 9, name="y"))
-    with pytest.raises(
-        sg.ShapeError, match=f"works along axis 1, which is not there: 'y' .*{HERE}"
-    ):
-        layer(_images("N", name="y"))
-    with pytest.raises(sg.ShapeError, match=f"needs the axes .* but has{HERE}"):
-        layer(_images("N", 3, name="y"))
+    for dims in (("N",), ("N", 3), ("N", 9, 9)):
+        message = rf"needs the axes \(N, C, H, W\), but has 'y' .*{HERE}"
+        with pytest.raises(sg.ShapeError, match=message):
+            layer(_images(*dims, name="y"))
+    message = rf"3 channels, but axis 1 has 9: .*{HERE}[^\n]*\n  images are \(N, C, H, W\): "
+    with pytest.raises(sg.ShapeError, match=message):
+        layer(_images("N", 9, 9, 3))
     message = f"takes its number of channels from axis 1, which is not a known number{HERE}"
     with pytest.raises(sg.ShapeError, match=message):
         kind(8, 3)(_images("N", "C", 9, 9))
     with pytest.raises(sg.ShapeError, match=f"does not know its input size .* in_channels{HERE}"):
         kind(8, 3).parameters()
+
+
+@pytest.mark.parametrize("layer", [Conv2d(8, 3), BatchNorm()])
+def test_what_is_refused_teaches_a_layer_nothing(layer):
+    with pytest.raises(sg.ShapeError, match=rf"needs the axes \(N, C.* but has 'x' .*{HERE}"):
+        layer(_images("N", 28, 28))
+    assert layer(_images("N", 1, 28, 28)).shape[2] in (26, 28)
 
 
 def test_a_layer_that_learned_its_channels_keeps_them():
@@ -231,7 +239,7 @@ def test_what_does_not_fit_a_normalising_layer_is_refused():
     layer = BatchNorm(3)
     with pytest.raises(sg.ShapeError, match=f"is for 3 channels, but axis 1 has 4: 'y'{HERE}"):
         layer(_images("N", 4, name="y"))
-    with pytest.raises(sg.ShapeError, match=rf"axes \(N, D\) or \(N, C, H, W\), but has 3{HERE}"):
+    with pytest.raises(sg.ShapeError, match=rf"axes \(N, C\) or \(N, C, H, W\), but has{HERE}"):
         layer(_images("N", 3, 4))
     with pytest.raises(sg.ShapeError, match=f"is for 5 inputs, but the last axis has 4: 'y'{HERE}"):
         LayerNorm(5)(_images("N", 4, name="y"))

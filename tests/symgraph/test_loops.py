@@ -251,6 +251,21 @@ def test_a_truth_value_of_a_carry_points_to_loops():
         scan(lambda c, _: (c + 1 if c > 0 else c, None), x, length=2)
 
 
+def test_what_one_step_computes_stays_inside(run):
+    xs, kept = Placeholder("xs", ("T",), "float64"), []
+
+    def step(carry, x):
+        kept.append(carry * x)
+        return carry + x, None
+
+    total, _ = scan(step, 0.0, xs)
+    with pytest.raises(GraphError, match=r"used outside (.|\n)*test_loops\.py"):
+        run([total, kept[-1]])
+    doubled, _ = scan(lambda c, x: (c + x * kept[-1], None), 0.0, xs)
+    with pytest.raises(GraphError, match="return what is needed from the body"):
+        run(doubled)
+
+
 def test_a_loop_is_printed_with_its_body():
     xs = Placeholder("xs", ("T",), "float64")
     carry, _ = scan(lambda c, x: (c + x, None), 0.0, xs)

@@ -19,6 +19,12 @@ from symgraph.compiler.passes.rules.sums import COMMUTATIVE, merge_integer_const
 from symgraph.node import Node
 
 
+def outer_product(node: Node) -> Node | None:
+    """`x @ w -> x * w` where x is a column and w a row: a product without a sum."""
+    x, w = node.inputs
+    return build("multiply", x, w) if x.type.dims[-1] == 1 else None
+
+
 def multiply_by_one(node: Node) -> Node | None:
     """`x * 1 -> x`; `x / 1 -> x`; `scale_adjoint(x, 1) -> x`."""
     return node.inputs[0] if has_value(node.inputs[1], 1) else None
@@ -155,4 +161,5 @@ RULES: RuleTable = {
     "reciprocal": (negative_reciprocal,),
     "floor_divide": (floor_divide_by_one,),
     "scale_adjoint": (multiply_by_one, plain_adjoint),
+    "batch_matmul": (outer_product,),
 }

@@ -131,7 +131,6 @@ EXAMPLES = (
         "S.readme",
         "examples/README.md maps each step to file, command and output",
         "all 60 steps",
-        "examples/test_programs.py::test_every_example_is_described",
     ),
 )
 
