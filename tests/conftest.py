@@ -1,6 +1,7 @@
-"""Keeps all tests, and the processes they start, away from the user's cache."""
+"""What all tests share: a cache that is not the user's, and a Ctrl-C that works."""
 
 import os
+import signal
 
 import pytest
 
@@ -14,3 +15,9 @@ def _private_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SYMGRAPH_CACHE_DIR", str(folder / "kernels" / "cache"))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _control_c():
+    # A shell that starts the tests in the background has them ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -56,7 +56,8 @@ def _moved_out(loop: Node) -> Results | None:
     """Return what replaces each result of a loop, None if there is nothing to move."""
     opened = OpenLoop(loop)
     changed = _hoist_invariants(opened)
-    if _counts_rows(loop):
+    # All rows at once take more memory, of which `checkpoint` is to save as much as it can.
+    if _counts_rows(loop) and not loop.attrs["checkpoint"]:
         changed = _hoist_rows(opened) | _sum_outside(opened) | _sink(opened) | changed
     return opened.close() if changed else None
 

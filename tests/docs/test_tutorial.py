@@ -18,7 +18,7 @@ PROGRAMS = ["README.md", "docs/tutorial.md", "docs/how-to.md"]
 PAGES = [*PROGRAMS, "docs/architecture.md", "examples/README.md", "CHANGELOG.md"]
 SEPARATOR = "\x1e"
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
-LINK = re.compile(r"\]\(([^)#]+)(#[^)]*)?\)")
+LINK = re.compile(r"\]\(([^)#]*)#?([^)]*)\)")
 
 
 def _without_line_numbers(text):
@@ -48,16 +48,32 @@ def test_the_blocks_print_what_the_page_says(page, tmp_path):
         assert same, f"{code}\nprints\n{got}\nand not\n{want}"
 
 
+def _anchors(path):
+    """Return how the headings of a page are linked to."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
     path = ROOT / page
     for target, anchor in LINK.findall(path.read_text(encoding="utf-8")):
         if not target.startswith("http"):
-            found = Path(os.path.normpath(path.parent / target))
-            assert found.exists(), f"{page}: {target}{anchor}"
+            found = Path(os.path.normpath(path.parent / target)) if target else path
+            assert found.exists(), f"{page}: {target}"
+            assert not anchor or anchor in _anchors(found), f"{page}: {target}#{anchor}"
 
 
 def test_the_commands_of_the_readme_are_in_the_makefile():
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
     named = re.findall(r"\bmake ([a-z]+)\b", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert {"demo", "test", "bench"} <= set(named) <= set(targets)
+
+
+def test_the_modules_that_the_pages_name_are_there():
+    for page in PAGES:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for name in re.findall(
+            r"`((?:symgraph|compiler|runtime|examples|tests)/[\w/*]+\.py)`", text
+        ):
+            assert list(ROOT.glob(name)), f"{page}: {name}"
