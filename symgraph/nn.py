@@ -1,4 +1,4 @@
-"""Functions of neural networks: activations, normalising functions, losses."""
+"""Functions of neural networks: activations, convolution, pooling, normalisation, losses."""
 
 from __future__ import annotations
 
