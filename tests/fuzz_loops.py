@@ -274,9 +274,7 @@ def _matmul(draw: Any, body: Body) -> Step | None:
     one, other = body.shapes[x], body.shapes[y]
     if not one or not other or one[-1] != other[0]:
         return None
-    return Step(
-        lambda x, y: sg.tanh(x) @ sg.tanh(y) * 0.5, (x, y), one[:-1] + other[1:], "matmul"
-    )
+    return Step(lambda x, y: sg.tanh(x) @ sg.tanh(y) * 0.5, (x, y), one[:-1] + other[1:], "matmul")
 
 
 def _index(draw: Any, body: Body) -> Step | None:

@@ -16,8 +16,27 @@ from symgraph.ops.elementwise import cast
 from symgraph.ops.streams import rehearsal
 from symgraph.types import UNKNOWN, TensorType
 
-Structure = Any
-"""None for one array, or a tuple of structures."""
+
+@dataclass(frozen=True)
+class Nested:
+    """How arrays are nested in what a function takes or returns.
+
+    Args:
+        kind: tuple (for lists too), dict, or the class of a named tuple.
+        keys: of a dict, in sorted order.
+        entries: the structure of each entry.
+    """
+
+    kind: type
+    keys: tuple[Any, ...]
+    entries: tuple[Structure, ...]
+
+
+Structure = Nested | None
+"""None for one array."""
+
+NOTHING = Nested(tuple, (), ())
+"""The structure of an empty tuple."""
 
 
 @dataclass(frozen=True)
@@ -58,24 +77,33 @@ def trace(
 
 
 def flattened(result: Any, what: str) -> tuple[list[Node], Structure]:
-    """Return the nodes in a (nested) tuple, and its structure.
+    """Return the nodes in nested tuples, lists and dicts, and their structure.
 
     Raises:
         GraphError: there is nothing in it that can be a node.
     """
-    if isinstance(result, tuple | list):
-        parts = [flattened(entry, what) for entry in result]
-        return [node for nodes, _ in parts for node in nodes], tuple(s for _, s in parts)
+    if isinstance(result, tuple | list | dict):
+        keys = tuple(sorted(result, key=repr)) if isinstance(result, dict) else ()
+        entries = [result[key] for key in keys] if isinstance(result, dict) else result
+        parts = [flattened(entry, what) for entry in entries]
+        kind = dict if isinstance(result, dict) else tuple
+        if hasattr(result, "_fields"):
+            kind = type(result)
+        nodes = [node for found, _ in parts for node in found]
+        return nodes, Nested(kind, keys, tuple(structure for _, structure in parts))
     if result is None:
         raise GraphError(f"{what} returns nothing\n  at {user_location()}")
     return [lift(result)], None
 
 
 def rebuilt(structure: Structure, parts: Iterator[Any]) -> Any:
-    """Return the next of `parts`, or a tuple of them, as `structure` says."""
+    """Return the next of `parts`, or as many of them as `structure` holds, nested as it says."""
     if structure is None:
         return next(parts)
-    return tuple(rebuilt(entry, parts) for entry in structure)
+    entries = [rebuilt(entry, parts) for entry in structure.entries]
+    if structure.kind is dict:
+        return dict(zip(structure.keys, entries, strict=True))
+    return tuple(entries) if structure.kind is tuple else structure.kind(*entries)
 
 
 def outline(branch: Branch) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NoReturn, TypeVar
 
-from symgraph.dims import Extent, symbol
+from symgraph.dims import Extent, never_negative, symbol
 from symgraph.errors import DTypeError, GraphError, ShapeError
 from symgraph.node import Graph, Node
 from symgraph.op import Attrs, Control, Op
@@ -93,6 +93,8 @@ def trips(types: tuple[Any, ...], attrs: Attrs) -> Extent | None:
         if length is None:
             length = rows
         text = f"it scans {length} rows of one array, and {rows} of another: {declared}"
+        if attrs["length"] is not None:
+            text = f"its length is {length}, and it scans an array of {rows} rows: {declared}"
         assume_equal(length, rows, text)
     return length
 
@@ -128,6 +130,9 @@ def carried(position: int, start: TensorType, end: Node) -> TensorType:
     if start.rank != end.type.rank:
         raise ShapeError(text)
     for one, other in zip(start.dims, end.type.dims, strict=True):
+        # An extent that grows or shrinks with every step fits only where it is zero.
+        if one != other and (never_negative(one - other) or never_negative(other - one)):
+            raise ShapeError(text)
         assume_equal(one, other, text)
     return TensorType(dtype, start.dims, start.weak and end.type.weak)
 

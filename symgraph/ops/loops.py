@@ -12,6 +12,7 @@ from symgraph.leaves import Constant
 from symgraph.location import user_location
 from symgraph.node import Graph, Node, apply, describe
 from symgraph.ops.branches import (
+    NOTHING,
     Branch,
     Structure,
     closed,
@@ -50,10 +51,10 @@ def scan(
 
     Args:
         fn: builds one step: `fn(carry, x)` returns `(new carry, y)`. `carry` is structured as
-            `init`, `x` as `xs` (None without `xs`); `y` is a node, a (nested) tuple of nodes, or
+            `init`, `x` as `xs` (None without `xs`); `y` is a node, nested tuples and dicts, or
             None. It uses outer nodes by name, and is called several times while building.
-        init: the carry before the first step: a node, a number, or a (nested) tuple of them.
-        xs: arrays whose rows (along axis 0) the steps see: a node or a (nested) tuple of nodes.
+        init: the carry before the first step: a node, a number, or nested tuples and dicts of them.
+        xs: arrays whose rows (along axis 0) the steps see: a node, or nested tuples and dicts.
         length: the number of steps; needed only without `xs`. An int, or the name of an extent.
         reverse: start with the last row; `ys` stay in the order of `xs`.
         checkpoint: for the gradient, keep the carries only and compute the rest of each step once
@@ -75,7 +76,7 @@ def scan(
     """
     _check_function("scan: the step must be a function of a carry and a row", fn)
     start, carry_structure = flattened(init, "scan: init")
-    rows, row_structure = ([], ()) if xs is None else flattened(xs, "scan: xs")
+    rows, row_structure = ([], NOTHING) if xs is None else flattened(xs, "scan: xs")
     steps = _length(length)
     if not rows and steps is None:
         raise GraphError(f"scan: without xs a length is needed\n  at {user_location()}")
@@ -103,16 +104,17 @@ def while_loop(
     a call takes. Ctrl-C ends a loop that never ends by itself.
 
     Args:
-        cond_fn: `cond_fn(carry)` builds one truth value from the carry.
+        cond_fn: `cond_fn(carry)` builds one truth value from the carry: a 0-d bool, or a number, of
+            which all but 0 hold.
         body_fn: `body_fn(carry)` builds the next carry, structured as `init`.
-        init: the carry before the first step: a node, a number, or a (nested) tuple of them.
+        init: the carry before the first step: a node, a number, or nested tuples and dicts of them.
 
     Returns:
         The first carry for which the condition does not hold, structured as `init`.
 
     Raises:
         GraphError: `body_fn` returns another structure than `init`.
-        DTypeError: a carry changes its dtype from step to step, or the condition is no bool.
+        DTypeError: a carry changes its dtype from step to step.
         ShapeError: a carry changes its shape, or the condition is not 0-d.
 
     Example:
@@ -147,6 +149,11 @@ def _check_function(what: str, function: object) -> None:
 def _length(length: int | str | Dim | None) -> Extent | None:
     if isinstance(length, str):
         return symbol(length)
+    if isinstance(length, Node):
+        raise GraphError(
+            f"scan: the length is known before the call runs, which {describe(length)} is not\n"
+            f"  at {user_location()}\n  use while_loop with a counter among the carries"
+        )
     if isinstance(length, bool) or not (length is None or isinstance(length, int | Dim)):
         raise GraphError(
             f"scan: the length is an int, the name of an extent or None, not {length!r}\n"
@@ -194,7 +201,7 @@ class _Body:
 
     @property
     def without_rows(self) -> bool:
-        return bool(self.row_structure == ())
+        return self.row_structure == NOTHING
 
 
 def _settled(
@@ -212,9 +219,11 @@ def _settled(
         carries = [argument(node.type) for node in start]
         rows = [argument(declared) for declared in row_types]
         branch = trace(step, f"{name}: the step", (carries, rows), (*carries, *rows))
-        if branch.structure[0] != structure:
+        assert branch.structure is not None, "a step returns a pair"
+        carry_structure, row_structure = branch.structure.entries
+        if carry_structure != structure:
             ours = rebuilt(structure, iter(["array"] * len(start)))
-            found = outline(Branch(branch.outputs, branch.structure[0], []))
+            found = outline(Branch(branch.outputs, carry_structure, []))
             raise GraphError(
                 f"{name}: the step returns a carry structured as {found}, where init is {ours}\n"
                 f"  at {user_location()}"
@@ -224,7 +233,7 @@ def _settled(
         if all(new is old for new, old in zip(kept, start, strict=True)):
             break
         start = kept
-    return _Body(start, carries, rows, branch, branch.structure[1])
+    return _Body(start, carries, rows, branch, row_structure)
 
 
 def _kept(name: str, position: int, start: Node, end: Node) -> Node:

@@ -15,7 +15,7 @@ from tests.inventory.rows import ROWS
 
 MARKER = "inventory"
 # A row with several tests is as good as the worst of them.
-WORST_FIRST = ("fail", "pass", "skip")
+WORST_FIRST = ("fail", "pass", "skip", "not run")
 
 
 def found_for(items: Iterable[Any], rows: Mapping[str, Row]) -> dict[str, list[str]]:
@@ -124,14 +124,15 @@ def report(recorder: Recorder, executed: bool) -> int:
     counts: dict[str, int] = defaultdict(int)
     for number, row in recorder.rows.items():
         tests = recorder.tests.get(number, [])
-        results = recorder.results if executed else dict.fromkeys(tests, "pass")
+        results = recorder.results if executed else dict.fromkeys(tests, "not run")
         state = result_of(tests, results)
         counts["fail" if state == "skip" and not row.needs else state] += 1
         print("\n".join(lines_of(row, tests, results)))
     for name in recorder.stale:
         print(f"stale: {name}")
-    kinds = [f"{counts[kind]} {kind}" for kind in ("pass", "fail", "missing", "skip")]
-    note = "" if executed else " (nothing was run)"
+    shown = ("pass", "fail", "missing", "skip") if executed else ("not run", "missing")
+    kinds = [f"{counts[kind]} {kind}" for kind in shown]
+    note = "" if executed else " (tests are only listed; leave --list out to run them)"
     print(f"\n{len(recorder.rows)} rows: {', '.join(kinds)}, {len(recorder.stale)} stale{note}")
     return counts["fail"] + counts["missing"] + len(recorder.stale)
 

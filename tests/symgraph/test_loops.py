@@ -1,6 +1,7 @@
 """`scan` and `while_loop`: values, types, structures, and what is refused."""
 
 import inspect
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -275,3 +276,50 @@ def test_a_loop_is_printed_with_its_body():
     assert "loop(" in text
     assert "body" in text
     assert "loop" in sg.to_dot(carry).to_string()
+
+
+class Pair(NamedTuple):
+    """A carry with names."""
+
+    total: sg.Node
+    count: sg.Node
+
+
+def test_carries_and_rows_may_be_dicts_and_named_tuples(run):
+    rows = {"b": Placeholder("b", ("T",), "float64"), "a": Placeholder("a", ("T",), "float64")}
+
+    def step(carry, row):
+        assert isinstance(carry, Pair)
+        total = carry.total + row["a"] * row["b"]
+        return Pair(total, carry.count + 1), {"seen": total, "pair": [row["a"], carry.count]}
+
+    carry, ys = scan(step, Pair(0.0, 0), rows)
+    assert isinstance(carry, Pair)
+    found = run([*carry, ys["seen"], *ys["pair"]])(a=np.arange(3.0), b=np.ones(3) * 2)
+    assert [np.asarray(value).tolist() for value in found] == [
+        6,
+        3,
+        [0, 2, 6],
+        [0, 1, 2],
+        [0, 1, 2],
+    ]
+    y = while_loop(
+        lambda c: c["n"] < 3, lambda c: {"x": c["x"] * 2, "n": c["n"] + 1}, {"n": 0, "x": 1.0}
+    )
+    assert run(y["x"])() == 8
+    with pytest.raises(GraphError, match=r"structured as \{'m': 'array'.*init is \{'n': 'array'"):
+        while_loop(lambda c: c["n"] < 3, lambda c: {"m": c["n"]}, {"n": 0})
+
+
+def test_a_carry_that_grows_with_every_step_is_refused_when_built():
+    x = Placeholder("x", ("T", 3), "float64")
+    with pytest.raises(ShapeError, match=r"starts as float64\[T, 3\].*returns float64\[2\*T, 3\]"):
+        while_loop(lambda c: c.sum() < 3, lambda c: sg.concatenate([c, c]), x)
+
+
+def test_lengths_that_cannot_be():
+    x = Placeholder("x", (4,), "float64")
+    with pytest.raises(ShapeError, match="its length is 5, and it scans an array of 4 rows"):
+        scan(lambda c, row: (c + row, None), 0.0, x, length=5)
+    with pytest.raises(GraphError, match="use while_loop with a counter"):
+        scan(lambda c, row: (c, None), 0.0, length=Placeholder("n", (), "int64"))
