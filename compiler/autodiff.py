@@ -330,8 +330,10 @@ def disconnected(loss: Node, target: Node) -> GradientError:
         lines.append("  every path is cut, at:")
         lines += [f"    {describe(node)}" for node in blockers[:3]]
     else:
-        names = [shown(n.name) for n in topological([loss]) if n.op in (PLACEHOLDER, PARAMETER)]
-        lines.append(f"  it is computed from {', '.join(names[:6]) or 'constants only'}")
+        leaves = [node for node in topological([loss]) if node.op in (PLACEHOLDER, PARAMETER)]
+        names = [shown(leaf.name) if leaf.name else f"a {describe(leaf)}" for leaf in leaves[:6]]
+        more = f" and {len(leaves) - 6} more" if len(leaves) > 6 else ""
+        lines.append(f"  it is computed from {', '.join(names) or 'constants only'}{more}")
     lines.append(f"  at {user_location()}\n  pass allow_unused=True for zeros")
     return GradientError("\n".join(lines))
 

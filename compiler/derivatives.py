@@ -143,8 +143,10 @@ def jacobian(output: Node, wrt: Node, *, allow_unused: bool = False) -> Node:
     size = output.size
     if not isinstance(size, int):
         raise GradientError(
-            f"a Jacobian needs an output of static shape: {describe(output)}\n"
-            f"  at {user_location()}\n  use vjp or jvp for symbolic shapes"
+            f"a Jacobian has one gradient graph for each element, so their number must be known "
+            f"when the graph is built, not only when it is called: {describe(output)}\n"
+            f"  at {user_location()}\n  give the placeholder numbers for its extents, as in "
+            "Placeholder('x', (3,)), or use vjp, jvp or hvp, which work for all extents"
         )
     # One for all elements tells whether any derivative flows.
     vjp(output, wrt, _ones(output), allow_unused=allow_unused)

@@ -56,8 +56,16 @@ class CheckpointError(SymGraphError, ValueError):
     """Raise when saved weights do not match the parameters they are loaded into."""
 
 
+class MissingCheckpointError(CheckpointError, FileNotFoundError):
+    """Raise when the file to load from is not there."""
+
+
 class DataError(SymGraphError, ValueError):
     """Raise when a data set cannot be read, or its arrays do not belong together."""
+
+
+class MissingDataError(DataError, FileNotFoundError):
+    """Raise when the file of a data set is not where it was said to be."""
 
 
 class DownloadError(DataError):

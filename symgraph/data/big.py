@@ -11,6 +11,7 @@ import numpy as np
 
 from symgraph.data.arrays import Array
 from symgraph.data.dataset import Dataset, TransformLike
+from symgraph.data.source import missing
 from symgraph.errors import BoundsError, DataError
 
 
@@ -87,7 +88,7 @@ def read_npy(path: Path) -> Array:
         with path.open("rb") as file:
             return _read(path, file)
     except FileNotFoundError:
-        raise DataError(f"there is no {path}") from None
+        raise missing(path) from None
 
 
 def _read(path: Path, file: Any) -> Array:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from symgraph.data.source import missing
 from symgraph.errors import DataError, MissingPackageError
 
 Array = np.ndarray[Any, Any]
@@ -28,7 +29,7 @@ def digits(path: str | Path | None = None) -> tuple[Array, Array]:
 
     Raises:
         MissingPackageError: scikit-learn is not installed.
-        DataError: the file is in another format.
+        DataError: the file is not there, or in another format.
         OSError: the file cannot be read.
 
     Example:
@@ -56,6 +57,8 @@ def _shipped() -> Array:
 def _read(path: Path) -> Array:
     try:
         table = np.loadtxt(path, delimiter=",", ndmin=2)
+    except FileNotFoundError:
+        raise missing(path) from None
     except ValueError as error:
         raise DataError(f"{path} does not hold numbers separated by commas: {error}") from None
     if table.shape[1] != PIXELS + 1:

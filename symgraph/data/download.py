@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from symgraph.errors import DataError, DownloadError
+from symgraph.location import user_location
 from symgraph.serialise.atomic import write_atomically
 
 if TYPE_CHECKING:
@@ -80,7 +81,10 @@ def get_file(
         >>> path = sg.data.get_file("https://example.org/corpus.txt", digest="86c4...")
     """
     if not is_url(url):
-        raise DataError(f"an address with http:// or https:// is needed, not {url!r}")
+        raise DataError(
+            f"an address with http:// or https:// is needed, not {url!r}; a file that is here "
+            f"already needs no fetching\n  at {user_location()}"
+        )
     expected = None if digest is None else _parsed_digest(digest)
     path = _place(url, name, folder)
     if path.is_file() and (expected is None or _digest_of(path, expected[0]) == expected[1]):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from symgraph.data.arrays import Array
+from symgraph.data.source import missing
 from symgraph.errors import DataError
 from symgraph.serialise.atomic import write_atomically
 
@@ -32,7 +33,8 @@ def read_idx(path: str | Path) -> Array:
         An array of native byte order, in its own memory.
 
     Raises:
-        DataError: the file is no IDX file, is damaged, or has fewer or more bytes than it says.
+        DataError: the file is not there, is no IDX file, is damaged, or has fewer or more bytes
+            than it says.
         OSError: it cannot be opened.
 
     Example:
@@ -40,6 +42,8 @@ def read_idx(path: str | Path) -> Array:
         array([7, 2, 1], dtype=uint8)
     """
     path = Path(path)
+    if not path.exists():
+        raise missing(path)
     with path.open("rb") as raw:
         zipped = raw.read(2) == _GZIP_MAGIC
         raw.seek(0)

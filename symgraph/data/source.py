@@ -5,9 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from symgraph.data.download import get_file, is_url
-from symgraph.errors import DataError
+from symgraph.errors import MissingDataError
+from symgraph.location import user_location
 
 Source = str | Path | None
+
+
+def missing(what: object) -> MissingDataError:
+    """Return the error that says that a file is not there."""
+    return MissingDataError(f"there is no {what}\n  at {user_location()}")
 
 
 def find_in(source: Source, name: str, official: str, digest: str | None) -> Path:
@@ -22,7 +28,7 @@ def find_in(source: Source, name: str, official: str, digest: str | None) -> Pat
 
     Raises:
         DownloadError: it could not be fetched.
-        DataError: the folder does not hold it.
+        MissingDataError: the folder does not hold it.
     """
     if source is None:
         return get_file(official.rstrip("/") + "/" + name, name, digest=digest)
@@ -33,7 +39,7 @@ def find_in(source: Source, name: str, official: str, digest: str | None) -> Pat
     for candidate in (path, plain):
         if candidate.is_file():
             return candidate
-    raise DataError(f"there is no {name} in {source}")
+    raise missing(f"{name} in {source}")
 
 
 def find_file(source: Source, official: str, digest: str | None) -> Path:
@@ -46,7 +52,7 @@ def find_file(source: Source, official: str, digest: str | None) -> Path:
 
     Raises:
         DownloadError: it could not be fetched.
-        DataError: there is no such file.
+        MissingDataError: there is no such file.
     """
     if source is None:
         return get_file(official, digest=digest)
@@ -54,5 +60,5 @@ def find_file(source: Source, official: str, digest: str | None) -> Path:
         return get_file(str(source))
     path = Path(source)
     if not path.exists():
-        raise DataError(f"there is no {path}")
+        raise missing(path)
     return path

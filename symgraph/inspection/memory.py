@@ -45,9 +45,9 @@ class StoredArray:
     code: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Memory:
-    """Bytes that one call needs; `int()` gives the total.
+    """Bytes that one call needs; `int()` gives the total and `str()` a table.
 
     Args:
         arena: intermediate values, which share memory where their lifetimes allow.
@@ -82,6 +82,10 @@ class Memory:
         return self.total
 
     __index__ = __int__
+
+    def __repr__(self) -> str:
+        arena, parameters = scaled(self.arena, "B"), scaled(self.parameters, "B")
+        return f"<memory: peak {scaled(self.total, 'B')}, parameters {parameters}, arena {arena}>"
 
     def __str__(self) -> str:
         parts = ("arena", "parameters", "constants", "feeds", "outputs", "total")

@@ -54,7 +54,7 @@ class ProfileEntry:
         return self.operations / self.seconds if self.seconds else 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Profile(Sequence[ProfileEntry]):
     """The instructions of a plan, the slowest first; `str()` gives a table.
 
@@ -79,6 +79,11 @@ class Profile(Sequence[ProfileEntry]):
 
     def __iter__(self) -> Iterator[ProfileEntry]:
         return iter(self.entries)
+
+    def __repr__(self) -> str:
+        calls = "1 kernel call" if len(self) == 1 else f"{len(self)} kernel calls"
+        slowest = f", {self.entries[0].share:.0%} in the slowest" if self.entries else ""
+        return f"<profile of {calls}: {duration(self.seconds)}{slowest}>"
 
     def __str__(self) -> str:
         rows = [

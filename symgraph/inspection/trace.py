@@ -221,6 +221,9 @@ class Trace(Mapping[str, Any]):
         """Return the node that computed a value."""
         return self.steps[name].node
 
+    def __repr__(self) -> str:
+        return f"<trace of {_counted(len(self), 'value')}>"
+
     def __str__(self) -> str:
         rows = []
         for name, step in self.steps.items():

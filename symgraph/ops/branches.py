@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,17 +64,43 @@ def trace(
         own: the leaves inside `operands`, which belong to the function.
 
     Raises:
-        GraphError: it is no function, or returns nothing.
+        GraphError: it is no function, takes other arguments, or returns nothing.
     """
     if not callable(function) or isinstance(function, Node):
         wanted = "a function without arguments, such as lambda: x" if not operands else "a function"
         raise GraphError(f"{what} must be {wanted}, not {function!r}\n  at {user_location()}")
+    check_arguments(function, what, ("the carry", "a row")[: len(operands)])
     # A node that both runs use was there before; those of one run only belong to the function.
     with rehearsal():
         rehearsed, _ = flattened(function(*operands), what)
     outer = set(topological(rehearsed))
     outputs, structure = flattened(function(*operands), what)
     return Branch(outputs, structure, _frontier(outputs, outer, set(own)))
+
+
+def check_arguments(function: Callable[..., Any], what: str, wanted: Sequence[str]) -> None:
+    """Refuse a function that cannot be called with the arguments that it will get.
+
+    Args:
+        function: the user's.
+        what: how messages name it.
+        wanted: what each argument is.
+
+    Raises:
+        GraphError: it cannot.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return  # some functions written in C do not tell
+    try:
+        signature.bind(*wanted)
+    except TypeError as error:
+        given = " and ".join(wanted) or "no arguments"
+        raise GraphError(
+            f"{what} is called with {given}, but takes {signature}: {error}\n"
+            f"  at {user_location()}" + ("\n  several come as one tuple" if wanted else "")
+        ) from None
 
 
 def flattened(result: Any, what: str) -> tuple[list[Node], Structure]:
@@ -86,7 +113,7 @@ def flattened(result: Any, what: str) -> tuple[list[Node], Structure]:
         keys = tuple(sorted(result, key=repr)) if isinstance(result, dict) else ()
         entries = [result[key] for key in keys] if isinstance(result, dict) else result
         parts = [flattened(entry, what) for entry in entries]
-        kind = dict if isinstance(result, dict) else tuple
+        kind: type = dict if isinstance(result, dict) else tuple
         if hasattr(result, "_fields"):
             kind = type(result)
         nodes = [node for found, _ in parts for node in found]

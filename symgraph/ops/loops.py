@@ -15,6 +15,7 @@ from symgraph.ops.branches import (
     NOTHING,
     Branch,
     Structure,
+    check_arguments,
     closed,
     flattened,
     outline,
@@ -75,6 +76,7 @@ def scan(
         (<project: float32[3]>, <project: float32[T, 3]>)
     """
     _check_function("scan: the step must be a function of a carry and a row", fn)
+    check_arguments(fn, "scan: the step", ("the carry", "a row"))
     start, carry_structure = flattened(init, "scan: init")
     rows, row_structure = ([], NOTHING) if xs is None else flattened(xs, "scan: xs")
     steps = _length(length)
@@ -128,6 +130,7 @@ def while_loop(
         return body_fn(rebuilt(structure, iter(carry))), ()
 
     _check_function("while_loop: the body must be a function of the carry", body_fn)
+    check_arguments(body_fn, "while_loop: the body", ("the carry",))
     body = _settled("while_loop", step, start, structure, [])
     own = tuple(argument(node.type) for node in body.start)
     condition = trace(cond_fn, "while_loop: the condition", (rebuilt(structure, iter(own)),), own)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.errors import DTypeError
+from symgraph.errors import DTypeError, ShapeError
 from symgraph.node import Node
 from symgraph.op import Attrs, Library, Op, Sample
 from symgraph.ops.arguments import Array
@@ -49,6 +49,12 @@ def require_type(found: TensorType, wanted: TensorType, what: str) -> None:
 
 
 def _infer_max_pool(types: tuple[Any, ...], attrs: Attrs) -> TensorType:
+    for pad, kernel in zip(attrs["pad"], attrs["kernel"], strict=True):
+        if pad >= kernel:
+            raise ShapeError(
+                f"pad {pad} is not smaller than kernel {kernel}, so some windows would hold "
+                "nothing but padding; take less padding or a larger kernel"
+            )
     return pooled_type(types[0], attrs)
 
 

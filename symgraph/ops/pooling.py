@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from symgraph.errors import ShapeError
-from symgraph.location import user_location
 from symgraph.node import Node, Operand
 from symgraph.ops.average_pooling import AVERAGE_POOL2D, GLOBAL_AVERAGE_POOL2D
 from symgraph.ops.max_pooling import MAX_POOL2D
@@ -37,11 +35,6 @@ def max_pool2d(
         <max_pool2d: float32[N, 3, 14, 14]>
     """
     size, step, edge = _window(kernel, stride, pad)
-    if edge[0] >= size[0] or edge[1] >= size[1]:
-        raise ShapeError(
-            f"max_pool2d: pad {pad!r} is not smaller than kernel {kernel!r}, so some windows would "
-            f"hold nothing but padding\n  at {user_location()}"
-        )
     return MAX_POOL2D(x, kernel=size, stride=step, pad=edge)
 
 

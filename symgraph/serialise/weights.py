@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from symgraph.errors import CheckpointError
+from symgraph.errors import CheckpointError, MissingCheckpointError
 from symgraph.leaves import Parameter
 from symgraph.location import user_location
 from symgraph.node import Node
@@ -148,10 +148,17 @@ def open_archive(path: PathLike) -> Archive:
     """Open a file of arrays.
 
     Raises:
-        CheckpointError: it is damaged, or has another ending.
+        CheckpointError: it is not there, is damaged, or has another ending.
         OSError: it cannot be opened.
     """
-    return _READERS[format_of(path)](Path(path))
+    reader = _READERS[format_of(path)]
+    try:
+        return reader(Path(path))
+    except FileNotFoundError:
+        raise MissingCheckpointError(
+            f"there is no file {str(path)!r} to load from (the present folder is {os.getcwd()!r})\n"
+            f"  at {user_location()}"
+        ) from None
 
 
 def format_of(path: PathLike) -> str:

@@ -323,3 +323,15 @@ def test_lengths_that_cannot_be():
         scan(lambda c, row: (c + row, None), 0.0, x, length=5)
     with pytest.raises(GraphError, match="use while_loop with a counter"):
         scan(lambda c, row: (c, None), 0.0, length=Placeholder("n", (), "int64"))
+
+
+def test_functions_of_other_arguments_are_refused():
+    x = Placeholder("x", (3,), "float64")
+    with pytest.raises(GraphError, match=r"the body is called with the carry, but takes \(c, d\)"):
+        while_loop(lambda c: True, lambda c, d: (c, d), (x, x))
+    with pytest.raises(GraphError, match=r"the condition is called with the carry"):
+        while_loop(lambda c, d: True, lambda c: c, (x, x))
+    with pytest.raises(GraphError, match=r"the step is called with the carry and a row"):
+        scan(lambda c: c, x, length=2)
+    with pytest.raises(GraphError, match=r"the then branch is called with no arguments"):
+        cond(x.sum() > 0, lambda y: y, lambda: x)

@@ -6,6 +6,9 @@ from symgraph.compiler.passes.rules.matching import RuleTable, build
 from symgraph.dims import Extent, never_negative
 from symgraph.node import Node
 
+MOST_PARTS = 64
+"""Parts of one array: the time to see that none lie on each other grows with the square."""
+
 Part = tuple[Node, tuple[tuple[Extent, ...], tuple[int, ...]]]
 
 
@@ -21,6 +24,8 @@ def join_parts(node: Node) -> Node | None:
     if one.attrs["shape"] != other.attrs["shape"]:
         return None
     own, more = _parts(one), _parts(other)
+    if len(own) + len(more) > MOST_PARTS:
+        return None
     if not all(_apart(a, b) for a in own for b in more):
         return None
     parts = [*own, *more]
