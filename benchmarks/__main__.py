@@ -40,6 +40,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--device", choices=["cpu"], default="cpu", help="where the cases run")
     overhead = commands.add_parser("overhead", help="the cost of a call and of an instruction")
     startup = commands.add_parser("startup", help="fresh processes, cold and warm")
+    startup.add_argument(
+        "--tasks",
+        nargs="+",
+        choices=["first_result", "compile_length"],
+        help="what to time; both where this is left out",
+    )
     for command, repeats in ((run, 30), (overhead, 50), (startup, 7)):
         command.add_argument("--repeats", type=_positive, default=repeats, help="rounds")
         command.add_argument("--threads", type=_positive, default=available_cores())

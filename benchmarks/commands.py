@@ -6,13 +6,16 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from benchmarks.case import Case, Settings
 from benchmarks.cases import CASES
 from benchmarks.chart import draw_chart
+from benchmarks.compile_length import measure_compile_length
 from benchmarks.measure import CaseTimes, Spread, measure_case
 from benchmarks.overhead import measure_overhead
 from benchmarks.report import (
+    ratios_table,
     spreads_record,
     spreads_table,
     times_record,
@@ -57,13 +60,21 @@ def run_cases(
 def run_overhead(options: argparse.Namespace, machine: Mapping[str, object]) -> None:
     """Time calls and instructions; write `overhead.json`."""
     results = measure_overhead(options.repeats)
-    _report("overhead", results, options, machine)
+    _report(results, options.json or RESULTS / "overhead.json", options, machine)
 
 
 def run_startup(options: argparse.Namespace, machine: Mapping[str, object]) -> None:
-    """Time fresh processes; write `startup.json`."""
-    results = measure_startup(options.repeats)
-    _report("startup", results, options, machine)
+    """Time fresh processes; write `startup.json` unless only a part was asked for."""
+    results: dict[str, Spread] = {}
+    ratios: dict[str, Spread] = {}
+    if not options.tasks or "first_result" in options.tasks:
+        results.update(measure_startup(options.repeats))
+    if not options.tasks or "compile_length" in options.tasks:
+        times, ratios = measure_compile_length(options.repeats)
+        results.update(times)
+    # The record of some tasks must not replace that of all.
+    path = options.json or (None if options.tasks else RESULTS / "startup.json")
+    _report(results, path, options, machine, ratios)
 
 
 def select_cases(cases: Sequence[Case], names: Sequence[str] | None) -> Sequence[Case]:
@@ -86,13 +97,18 @@ def select_cases(cases: Sequence[Case], names: Sequence[str] | None) -> Sequence
 
 
 def _report(
-    name: str,
     results: Mapping[str, Spread],
+    path: Path | None,
     options: argparse.Namespace,
     machine: Mapping[str, object],
+    ratios: Mapping[str, Spread] = MappingProxyType({}),
 ) -> None:
     print(spreads_table(results))
-    path = options.json or RESULTS / f"{name}.json"
     record = {"machine": machine, "repeats": options.repeats}
-    write_json(path, {**record, "nanoseconds": spreads_record(results)})
-    print(f"wrote {path}")
+    record["nanoseconds"] = spreads_record(results)
+    if ratios:
+        print(f"\n{ratios_table(ratios)}")
+        record["ratios"] = spreads_record(ratios)
+    if path:
+        write_json(path, record)
+        print(f"wrote {path}")

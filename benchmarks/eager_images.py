@@ -107,8 +107,9 @@ class _Pick(Function):
         self._taken = taken
 
     def forward(self, *arrays: Array) -> Array:
-        corners = zip(_corners(arrays[0]), self._taken, strict=True)
-        picked: Array = sum(corner * taken for corner, taken in corners)
+        picked: Array = np.zeros_like(self._taken[0], arrays[0].dtype)
+        for corner, taken in zip(_corners(arrays[0]), self._taken, strict=True):
+            picked += corner * taken
         return picked
 
     def backward(self, gradient: Variable) -> tuple[Variable, ...]:

@@ -55,8 +55,18 @@ def spreads_table(results: Mapping[str, Spread]) -> str:
     return align(rows)
 
 
+def ratios_table(results: Mapping[str, Spread]) -> str:
+    """Return ratios as lines of text, by what was compared."""
+    rows = [("ratio", "median", "IQR")]
+    rows += [
+        (name, f"{ratio.median:.2f}", f"{ratio.lower:.2f} .. {ratio.upper:.2f}")
+        for name, ratio in results.items()
+    ]
+    return align(rows)
+
+
 def spreads_record(results: Mapping[str, Spread]) -> dict[str, object]:
-    """Return times in nanoseconds as JSON can hold them, by what was timed."""
+    """Return quartiles as JSON can hold them, by what was timed or compared."""
     return {name: asdict(time) for name, time in results.items()}
 
 

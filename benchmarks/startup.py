@@ -30,11 +30,11 @@ def measure_startup(repeats: int, probe: Path = _PROBE) -> dict[str, Spread]:
     floor, compiling, cold, warm = [], [], [], []
     for _ in range(repeats):
         with tempfile.TemporaryDirectory(prefix="symgraph-startup-") as folder:
-            floor.append(_run_probe(probe, "numpy", folder)["total"])
-            first = _run_probe(probe, "symgraph", folder)
+            floor.append(run_probe(probe, "numpy", folder)["total"])
+            first = run_probe(probe, "symgraph", folder)
             compiling.append(first["compile"])
             cold.append(first["total"])
-            warm.append(_run_probe(probe, "symgraph", folder)["total"])
+            warm.append(run_probe(probe, "symgraph", folder)["total"])
     return {
         "NumPy alone: process start to first result": spread(floor),
         "empty cache: compile and first step": spread(compiling),
@@ -43,14 +43,23 @@ def measure_startup(repeats: int, probe: Path = _PROBE) -> dict[str, Spread]:
     }
 
 
-def _run_probe(probe: Path, framework: str, cache: str) -> dict[str, float]:
-    """Run the probe once and return its times; `total` counts from before the process was made."""
+def run_probe(probe: Path, argument: str, cache: str) -> dict[str, float]:
+    """Run a probe in a fresh process.
+
+    Args:
+        probe: The program to run; it prints its times as JSON, and when it was done as `finished`.
+        argument: What it is given.
+        cache: The folder of its kernel cache.
+
+    Returns:
+        What it printed, and as `total` the nanoseconds from before the process was made.
+    """
     # The probe must use the symgraph of this tree, as its parent does.
     environment = {**os.environ, "SYMGRAPH_CACHE_DIR": cache, "PYTHONPATH": str(_ROOT)}
     # The monotonic clock is one for all processes, so the probe's reading of it can be compared.
     started = time.monotonic_ns()
     finished = subprocess.run(
-        [sys.executable, str(probe), framework],
+        [sys.executable, str(probe), argument],
         env=environment,
         check=True,
         capture_output=True,

@@ -79,7 +79,7 @@ class _Grouper:
         waits for a later kernel anyway (`momentum * velocity`, needed where the gradient arrives).
         The later group has the higher level, so this makes no cycle.
         """
-        # That a value is an output of the graph does not tie it to an early kernel.
+        outputs = {self.groups.get(node) for node in graph.outputs}
         users: dict[Group, set[object]] = {}
         for node in graph:
             own = self.groups.get(node, node)
@@ -89,7 +89,11 @@ class _Grouper:
                     users.setdefault(group, set()).add(own)
         for group in sorted(users, key=lambda group: -group.level):
             (target, *others) = users[group]
-            if not others and isinstance(target, Group) and _absorbs(target, group):
+            if others or not isinstance(target, Group) or not _absorbs(target, group):
+                continue
+            # An output may wait too, if what it waits for is no step on the way to something else:
+            # updates of parameters then stay together behind all that can fail.
+            if group not in outputs or target not in users:
                 target.members[:0] = group.members
                 target.cost += group.cost
                 self.groups.update(dict.fromkeys(group.members, target))

@@ -72,6 +72,7 @@ class Lowered:
 
 PROBLEM_TEXTS = {
     "bounds": "an index is out of range",
+    "ratio": "a ratio to drop is not in [0, 1)",
     "non_finite": "a value is not finite",
     "negative_power": "an integer is raised to a negative power: cast the base to a float dtype",
 }

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 
 from symgraph.compiler.expand import expand
+from symgraph.compiler.faults import reported
 from symgraph.compiler.fuse import fuse
 from symgraph.compiler.passes.cse import cse
 from symgraph.compiler.passes.finite import check_outputs
@@ -46,11 +47,13 @@ def run_pipeline(specialised: Graph, options: frozenset[str] = frozenset()) -> d
     """
     stages = {"specialise": specialised}
     graph = specialised
-    verify(graph, "specialised")
+    with reported("specialise"):
+        verify(graph, "specialised")
     for name, transform, invariant in PIPELINE:
         if name in OPTIONAL - options:
             continue
-        graph = verify(transform(graph), invariant)
+        with reported(name):
+            graph = verify(transform(graph), invariant)
         stages[name] = graph
     dump_stages(stages)
     return stages

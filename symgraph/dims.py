@@ -7,6 +7,8 @@ computed in two ways is one key. Symbols stand for extents, hence are never nega
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import count
 from operator import attrgetter
@@ -20,6 +22,22 @@ Extent = Union[int, "Dim"]
 Monomial = tuple["Atom", ...]
 
 _anonymous = count()
+_NOTHING: Mapping[str, str] = {}
+_names: ContextVar[Mapping[str, str]] = ContextVar("_names", default=_NOTHING)
+
+
+@contextmanager
+def open_dims_named(names: Mapping[str, str]) -> Iterator[None]:
+    """Print open dims inside the block as `names` says, not as `?`: messages must tell them apart.
+
+    Args:
+        names: what to call anonymous symbols, by their own names.
+    """
+    token = _names.set(names)
+    try:
+        yield
+    finally:
+        _names.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +68,7 @@ class Symbol:
         return self.name
 
     def __str__(self) -> str:
-        return "?" if self.name.startswith("?") else self.name
+        return _names.get().get(self.name, "?") if self.name.startswith("?") else self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ class CheckpointError(SymGraphError, ValueError):
 
 
 class MissingCheckpointError(CheckpointError, FileNotFoundError):
-    """Raise when the file to load from is not there."""
+    """Raise when the file to load from, or the folder to save in, is not there."""
 
 
 class DataError(SymGraphError, ValueError):
@@ -65,7 +65,7 @@ class DataError(SymGraphError, ValueError):
 
 
 class MissingDataError(DataError, FileNotFoundError):
-    """Raise when the file of a data set is not where it was said to be."""
+    """Raise when a file or folder of data is not where it was said to be."""
 
 
 class DownloadError(DataError):

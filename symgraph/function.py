@@ -264,4 +264,4 @@ class Function(Inspectable):
         return f"<compiled function of ({names}), compiled {self.compile_count}x>"
 
 
-_PROBLEMS = {"bounds": BoundsError, "negative_power": DTypeError}
+_PROBLEMS = {"bounds": BoundsError, "ratio": FeedError, "negative_power": DTypeError}

@@ -7,6 +7,10 @@ in C, during which nothing can be raised: `held.extend(filter(acquire, locks))`.
 
 from __future__ import annotations
 
+# Imported for its own hook around fork alone, which must be registered before ours: hooks run in
+# reverse order. Else a fork would hold logging's lock while it waits for whoever compiles, and who
+# imports numba for that asks for a logger.
+import logging  # noqa: F401  # for its hook
 import os
 import threading
 from collections import deque

@@ -6,25 +6,30 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from symgraph.compiler.faults import reported
 from symgraph.compiler.lower import Program, lower
 from symgraph.compiler.pipeline import run_pipeline
-from symgraph.compiler.specialise import Fed, Guard, Specialised, as_symbol, specialise
-from symgraph.dims import Dim, Extent, symbols
+from symgraph.compiler.specialise import Fed, Guard, Specialised, specialise
+from symgraph.dims import Dim, open_dims_named, symbols
 from symgraph.errors import CompileError, GraphError
 from symgraph.leaves import PARAMETER, PLACEHOLDER, Parameter
 from symgraph.location import user_location
-from symgraph.node import Graph, Node, describe, infer_type
-from symgraph.op import Elementwise, Leaf
-from symgraph.ops.assume import Assumption, collect_assumptions
+from symgraph.node import Graph, Node, describe
+from symgraph.ops.assume import collect_assumptions
 from symgraph.ops.elementwise import cast
 from symgraph.ops.loop import CAPACITY
 from symgraph.ops.state import check_new_value
+from symgraph.relations import (
+    Relation,
+    assumed_relations,
+    axes_of_symbols,
+    open_names,
+    relation_of,
+)
 from symgraph.runtime.executable import Executable
 from symgraph.runtime.jit import KernelBuildError, Statistics, statistics
-from symgraph.runtime.plan import LEFT, RIGHT, Plan
+from symgraph.runtime.plan import Plan
 from symgraph.types import TensorType
-
-Relation = tuple[str, Extent, Extent, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,25 +103,22 @@ def build_variant(
         CompileError: the compiler failed.
     """
     started, before = time.perf_counter(), statistics()
-    specialised = specialise(Graph(tuple(inputs), (*outputs, *(n for _, n in updates))), fed)
-    with collect_assumptions() as found:
-        graph = check_updates(specialised.graph, updates)
-    relations = [_relation(entry, entry.reason) for entry in found]
+    user_graph = Graph(tuple(inputs), (*outputs, *(node for _, node in updates)))
+    with reported("specialise"), open_dims_named(open_names(inputs, fed)):
+        specialised = specialise(user_graph, fed)
+        with collect_assumptions() as found:
+            graph = check_updates(specialised.graph, updates)
+        feeds = graph.inputs
+        relations = [relation_of(entry, entry.reason, feeds) for entry in found]
     stages = run_pipeline(graph, options)
-    relations += _assumptions(graph, stages["expand"])
-    feeds = graph.inputs
-    sources = _sources(feeds)
-    _check_decided(graph, sources)
-    program = Program(
-        stages["fuse"],
-        feeds,
-        parameters_of(stages["fuse"], updates),
-        tuple(parameter for parameter, _ in updates),
-        (*_guard_relations(specialised, sources), *relations),
-        sources,
-    )
-    lowered = lower(program)
-    executable = _load(lowered.plan, program, threads)
+    with reported("lower"):
+        with open_dims_named(open_names(inputs, fed)):
+            relations += assumed_relations(feeds, graph, stages["expand"])
+        program = _program(stages["fuse"], feeds, updates, specialised, relations)
+        _check_decided(graph, program.sources)
+        lowered = lower(program)
+    with reported("load"):
+        executable = _load(lowered.plan, program, threads)
     return Variant(
         executable,
         lowered.plan,
@@ -128,6 +130,24 @@ def build_variant(
         program.parameters,
         program.updated,
         _build_record(started, before),
+    )
+
+
+def _program(
+    fused: Graph,
+    feeds: tuple[Node, ...],
+    updates: Sequence[tuple[Parameter, Node]],
+    specialised: Specialised,
+    relations: Sequence[Relation],
+) -> Program:
+    sources = _sources(feeds)
+    return Program(
+        fused,
+        feeds,
+        parameters_of(fused, updates),
+        tuple(parameter for parameter, _ in updates),
+        (*_guard_relations(specialised, sources), *relations),
+        sources,
     )
 
 
@@ -178,49 +198,19 @@ def check_updates(graph: Graph, updates: Sequence[tuple[Parameter, Node]]) -> Gr
     return Graph(graph.inputs, (*graph.outputs[:count], *values))
 
 
-def _assumptions(*graphs: Graph) -> list[Relation]:
-    """Return what type rules took for granted about symbolic extents, each relation once.
-
-    That includes what holds only in a branch: no branch may be compiled to read out of bounds.
-    """
-    relations: dict[tuple[str, Extent, Extent], Relation] = {}
-    stack = list(reversed(graphs))
-    while stack:
-        for node in stack.pop():
-            stack.extend(value for value in node.attrs.values() if isinstance(value, Graph))
-            if isinstance(node.op.kind, Leaf | Elementwise):
-                continue
-            with collect_assumptions() as found:
-                infer_type(node.op, node.inputs, node.attrs)
-            for entry in found:
-                text = f"{node.op.name}: {entry.reason} (made at {node.loc})"
-                relation = _relation(entry, text)
-                relations.setdefault(relation[:3], relation)
-    return list(relations.values())
-
-
-def _relation(entry: Assumption, text: str) -> Relation:
-    kind = "equal" if entry.relation == "==" else "at least"
-    return kind, entry.left, entry.right, f"{text}, here {LEFT} and {RIGHT}"
-
-
 def _sources(feeds: Sequence[Node]) -> dict[str, tuple[int, int]]:
     """Return the feed and axis at which each symbol is read."""
     # The capacity of loops follows the feeds, as one more that has one axis.
-    sources = dict.fromkeys(symbols(CAPACITY), (len(feeds), 0))
-    for number, feed in enumerate(feeds):
-        for axis, extent in enumerate(feed.type.dims):
-            plain = as_symbol(extent)
-            if plain is not None:
-                sources.setdefault(plain.name, (number, axis))
-    return sources
+    return dict.fromkeys(symbols(CAPACITY), (len(feeds), 0)) | axes_of_symbols(
+        [feed.type for feed in feeds]
+    )
 
 
 def _check_decided(graph: Graph, sources: Mapping[str, tuple[int, int]]) -> None:
     """Refuse extents that no feed tells, such as those of a placeholder that nothing else needs."""
     for node in graph:
         extents = node.type.shape if isinstance(node.type, TensorType) else ()
-        for extent in (*(extents or ()), node.attrs.get("value", 0)):
+        for extent in (*(extents or ()), node.attrs.get("value", 0), node.attrs.get("length", 0)):
             if not isinstance(extent, Dim):
                 continue
             missing = [name for name in symbols(extent) if name not in sources]

@@ -11,7 +11,10 @@ from benchmarks.eager_optimizers import Adam
 
 
 def lenet_case() -> Case:
-    """Return the case: 32 and 64 filters, batch 128 of 28 x 28, Adam."""
+    """Return the case: 32 and 64 filters, batch 128 of 28 x 28, Adam.
+
+    As in `lstm_case`, the place of Adam's epsilon shows in the sixth digit of the losses.
+    """
     peers = (
         Peer("symgraph", "symgraph", _build_symgraph),
         Peer("define_by_run", "numpy", _build_define_by_run),

@@ -27,7 +27,7 @@ def build_dezero(settings: Settings) -> Run:
     epoch = pieces()
 
     def train(x: Array, t: Array) -> Any:
-        loss = 0
+        loss: Any = 0
         for now, after in zip(x, t, strict=True):
             y = model.fc(model.rnn(now))
             loss += dezero.functions.mean_squared_error(y, after)

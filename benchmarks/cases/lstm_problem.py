@@ -50,7 +50,7 @@ def parameters() -> Mapping[str, Array]:
 
     def weight(rows: int, columns: int) -> Array:
         values = random.randn(rows, columns) * np.sqrt(1 / rows)
-        return values.astype(np.float32)
+        return np.asarray(values, np.float32)
 
     recurrent = np.concatenate([weight(HIDDEN, HIDDEN) for _ in range(4)], axis=1)
     given = np.concatenate([weight(1, HIDDEN) for _ in range(4)], axis=1)

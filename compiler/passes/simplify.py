@@ -10,6 +10,7 @@ from symgraph.compiler.passes.fold import fold_node
 from symgraph.compiler.passes.rules import (
     assembling,
     casts,
+    positive,
     powers,
     products,
     reductions,
@@ -24,6 +25,7 @@ from symgraph.node import Graph
 
 TABLES: tuple[RuleTable, ...] = (
     stable.RULES,
+    positive.RULES,
     sums.RULES,
     products.RULES,
     powers.RULES,

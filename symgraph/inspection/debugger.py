@@ -131,6 +131,9 @@ class Debugger:
             if step is None or stop(step):
                 return step
 
+    def __repr__(self) -> str:
+        return f"<debugger at step {self._position + 1} of {len(self.steps)}>"
+
     def __str__(self) -> str:
         total = len(self.steps)
         lines = [f"step {self._position + 1} of {total}"]

@@ -17,6 +17,7 @@ from symgraph.op import Leaf
 
 Array = np.ndarray[Any, Any]
 Test = Callable[[Any], Any]
+_LOOPS = ("a loop", *["the loop around it"] * 99)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +159,8 @@ def _report(node: Node, sighting: _Sighting, flawed: Test) -> str:
     bad = flawed(array)
     index = tuple(map(int, np.argwhere(bad)[0]))
     place = f" at index {index}, the first of {np.count_nonzero(bad)}" if array.ndim else ""
-    place += "".join(f", in step {turn} of a loop" for turn in reversed(sighting.turns))
+    for turn, whose in zip(reversed(sighting.turns), _LOOPS, strict=False):
+        place += f", in step {turn} of {whose}"
     verb = "was fed" if node.op is PLACEHOLDER else "holds" if node.op is PARAMETER else "gives"
     lines = [f"{describe(node)} {verb} {array[index]}{place}"]
     if node.loc.code:

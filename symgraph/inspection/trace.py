@@ -86,7 +86,7 @@ class _Recorder:
     only_last: bool
     seen: list[tuple[Node, Any, tuple[int, ...]]] = field(default_factory=list)
     size: int = 0
-    limit: int = LONGEST_RECORD
+    limit: int = field(default_factory=lambda: LONGEST_RECORD)
     is_whole: bool = True
     known: set[tuple[Node, tuple[int, ...]]] = field(default_factory=set)
 
@@ -255,7 +255,7 @@ def _stack(history: Sequence[Step]) -> Any:
 def summary(value: Any) -> tuple[str, str, str, str]:
     """Return a value's dtype and shape (and how many elements are not finite), and its range."""
     if isinstance(value, tuple):
-        return f"{len(value)} arrays", "", "", ""
+        return _counted(len(value), "array"), "", "", ""
     array = np.asarray(value)
     text = f"{array.dtype}[{', '.join(map(str, array.shape))}]"
     finite = array[np.isfinite(array)]

@@ -17,7 +17,8 @@ class Dropout(Layer):
         seed: an int; None takes a stream of the process' own each time that the layer is called.
 
     Raises:
-        GraphError: the ratio is out of range.
+        GraphError: the ratio is a number out of range.
+        FeedError: when called, with a ratio out of range.
 
     Example:
         >>> layer = Dropout(0.25)

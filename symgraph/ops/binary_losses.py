@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from symgraph.leaves import lift
 from symgraph.node import Node, Operand
 from symgraph.op import Sample
 from symgraph.ops.activation import sigmoid, softplus
@@ -89,6 +90,11 @@ def sigmoid_cross_entropy(logits: Operand, targets: Operand) -> Node:
     return SIGMOID_CROSS_ENTROPY(logits, targets)
 
 
+def logits_of(probabilities: Node) -> Node | None:
+    """Return the logits if the probabilities are their sigmoid."""
+    return probabilities.inputs[0] if probabilities.op is sigmoid else None
+
+
 LOWEST, HIGHEST = 1e-15, 0.999
 
 
@@ -119,12 +125,15 @@ BINARY_CROSS_ENTROPY = composite(
 def binary_cross_entropy(probabilities: Operand, targets: Operand) -> Node:
     """Score probabilities of yes-or-no targets: -t log(p) - (1 - t) log(1 - p), over the rows.
 
+    If the probabilities are what `sigmoid` gave, the loss is built of its logits, which is
+    `sigmoid_cross_entropy` and exact; it then depends on the logits and not on the probabilities.
+
     Args:
         probabilities: shape (N, ...); limited to [1e-15, 0.999] first.
         targets: 0 or 1, or in between, of the same shape.
 
     Returns:
-        A 0-d float node. Prefer `sigmoid_cross_entropy`, which is exact.
+        A 0-d float node, finite for all probabilities in [0, 1].
 
     Raises:
         ShapeError: the shapes differ.
@@ -134,4 +143,8 @@ def binary_cross_entropy(probabilities: Operand, targets: Operand) -> Node:
         >>> binary_cross_entropy(p, t)
         <binary_cross_entropy: float32[]>
     """
+    probabilities = lift(probabilities)
+    logits = logits_of(probabilities)
+    if logits is not None:
+        return SIGMOID_CROSS_ENTROPY(logits, targets)
     return BINARY_CROSS_ENTROPY(probabilities, targets)

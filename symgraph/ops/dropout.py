@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.errors import GraphError
-from symgraph.leaves import Constant, lift
+from symgraph.errors import FeedError, GraphError
+from symgraph.leaves import Constant, is_constant, lift
 from symgraph.location import user_location
 from symgraph.modes import is_training
 from symgraph.node import Node, Operand
-from symgraph.op import Sample
+from symgraph.op import Elementwise, Op, Sample
 from symgraph.ops.arguments import Array, ShapeLike, as_shape
 from symgraph.ops.comparison import where
 from symgraph.ops.composite import composite
@@ -21,7 +21,37 @@ from symgraph.ops.streams import stream_key
 from symgraph.types import FLOATS, Shape
 
 
+def _is_ratio(values: Array) -> Array:
+    return np.asarray((values >= 0) & (values < 1))
+
+
+def _check_reference(ratio: Array) -> Array:
+    bad = ~_is_ratio(ratio)
+    if np.any(bad):
+        raise FeedError(f"the ratio to drop is in [0, 1), not {ratio[bad][0]}")
+    return ratio
+
+
+def _check_scalar(s: Any, ratio: Any) -> Any:  # opaque handles
+    inside = s.bit_and(s.le(s.like(0, ratio), ratio), s.lt(ratio, s.like(1, ratio)))
+    s.flag(s.bit_not(inside), "ratio")
+    return ratio
+
+
+CHECK_RATIO = Op(
+    name="check_ratio",
+    kind=Elementwise(_check_scalar, flags=lambda dtypes: ("ratio",)),
+    infer=lambda types, attrs: types[0],
+    numpy=_check_reference,
+    grad=lambda g, y, ratio: (g,),
+    samples=(Sample(lambda rng: (rng.uniform(0.1, 0.9, 3),), {}, (0,)),),
+    doc="The ratio itself, after checking at run time that 0 <= ratio < 1, which NaN is not.",
+)
+
+
 def _expand_dropout(x: Node, drawn: Node, ratio: Node) -> Node:
+    # A constant was checked when the graph was built.
+    ratio = ratio if is_constant(ratio) else CHECK_RATIO(ratio)
     share = 1 - ratio
     if x.type.element in FLOATS and not share.type.weak:
         share = in_dtype(share, x.type.element)
@@ -29,6 +59,7 @@ def _expand_dropout(x: Node, drawn: Node, ratio: Node) -> Node:
 
 
 def _dropout(x: Array, drawn: Array, ratio: Array) -> Array:
+    ratio = CHECK_RATIO.numpy(ratio)
     share = np.asarray(1 - ratio).astype(x.dtype if x.dtype.kind == "f" else ratio.dtype)
     return np.asarray(np.where(drawn >= ratio, x / share, x.dtype.type(0)))
 
@@ -49,12 +80,13 @@ DROPOUT = composite(
 
 
 def check_ratio(ratio: Operand) -> None:
-    """Refuse a number that is no ratio to drop.
+    """Refuse a number that is no ratio to drop; what only calls know is checked by them.
 
     Raises:
         GraphError: it is not in [0, 1).
     """
-    if isinstance(ratio, int | float) and not 0 <= ratio < 1:
+    node = lift(ratio)
+    if is_constant(node) and not np.all(_is_ratio(node.value)):
         raise GraphError(f"the ratio to drop is in [0, 1), not {ratio}\n  at {user_location()}")
 
 
@@ -79,7 +111,8 @@ def dropout(
         A node of the shape of `x`: another selection in every call.
 
     Raises:
-        GraphError: `ratio` is out of range.
+        GraphError: `ratio` is a number out of range.
+        FeedError: when called, with a ratio out of range.
 
     Example:
         >>> dropout(Placeholder("x", ("N", 3), "float32"), 0.25, seed=0)
@@ -116,7 +149,8 @@ def dropout_mask(
         A node of `shape` and `dtype`: another selection in every call.
 
     Raises:
-        GraphError: `ratio` is out of range.
+        GraphError: `ratio` is a number out of range.
+        FeedError: when called, with a ratio out of range.
 
     Example:
         >>> dropout_mask((2, 3), 0.25, seed=0)

@@ -10,6 +10,7 @@ from symgraph.op import Sample
 from symgraph.ops.arguments import Array
 from symgraph.ops.composite import composite
 from symgraph.ops.gather import GATHER
+from symgraph.ops.identity import CHECK_INDEX, check_index
 from symgraph.types import INTEGERS
 
 
@@ -18,18 +19,18 @@ def _expand(ids: Node, w: Node) -> Node:
         raise DTypeError(f"ids are integers, not {ids.type.element}")
     if w.type.rank != 2:
         raise ShapeError(f"w needs the axes (ids, features), but has the type {w.type}")
-    return GATHER(w, ids)
+    return GATHER(w, check_index(ids, w.type.dims[0]))
 
 
 def _reference(ids: Array, w: Array) -> Array:
-    return np.asarray(GATHER.numpy(w, ids))
+    return np.asarray(w[CHECK_INDEX.numpy(ids, np.asarray(len(w)))])
 
 
 EMBEDDING = composite(
     "embedding",
     expand=_expand,
     numpy=_reference,
-    samples=(Sample(lambda rng: (rng.integers(-4, 4, (2, 3)), rng.normal(size=(4, 3))), {}, (1,)),),
+    samples=(Sample(lambda rng: (rng.integers(0, 4, (2, 3)), rng.normal(size=(4, 3))), {}, (1,)),),
     doc="The row of w for each id; the gradient of a row is the sum over the ids that took it.",
 )
 
@@ -38,7 +39,8 @@ def embedding(ids: Operand, w: Operand) -> Node:
     """Take one row of a matrix for each id.
 
     Args:
-        ids: integers of any shape; as for `take`, negative ones count from the end.
+        ids: integers of any shape, from 0 to their number - 1; unlike for `take`, a negative one
+            is an error, because it is a label and no position.
         w: shape (number of ids, features).
 
     Returns:

@@ -33,6 +33,8 @@ from symgraph.types import UNKNOWN, TensorType
 
 __all__ = ["scan", "while_loop"]
 
+LONGEST = 2**62
+"""The steps of the longest loop; it would take a century."""
 _ROUNDS = 4
 """How often a body is traced at most until the dtypes of weak carries are settled."""
 
@@ -164,6 +166,11 @@ def _length(length: int | str | Dim | None) -> Extent | None:
         )
     if isinstance(length, int) and length < 0:
         raise GraphError(f"scan: the length is {length}, below 0\n  at {user_location()}")
+    if isinstance(length, int) and length > LONGEST:
+        raise GraphError(
+            f"scan: the length is {length}, and no loop takes more than {LONGEST} steps\n"
+            f"  at {user_location()}"
+        )
     return length
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from symgraph.dims import product
 from symgraph.errors import DTypeError, ShapeError
+from symgraph.leaves import lift
 from symgraph.node import Node, Operand
 from symgraph.op import Sample
 from symgraph.ops.arguments import Array
@@ -17,7 +18,7 @@ from symgraph.ops.elementwise import cast
 from symgraph.ops.identity import CHECK_INDEX, check_index
 from symgraph.ops.index_leaves import arange, extent
 from symgraph.ops.reduce import sum as sum_along
-from symgraph.ops.softmax import LOG_SOFTMAX, log_softmax
+from symgraph.ops.softmax import LOG_SOFTMAX, SOFTMAX, log_softmax
 from symgraph.ops.transcendental import log
 from symgraph.ops.views import reshape
 from symgraph.types import FLOATS, INTEGERS
@@ -170,6 +171,25 @@ def softmax_cross_entropy(logits: Operand, labels: Operand) -> Node:
     return SOFTMAX_CROSS_ENTROPY(logits, labels)
 
 
+LEAST_PROBABILITY = {"float32": 1e-7, "float64": 1e-15}
+"""Probabilities are taken to be at least this, so that no logarithm of one is infinite."""
+
+
+def logits_of(probabilities: Node) -> Node | None:
+    """Return the logits if the probabilities are their softmax along the last axis."""
+    if probabilities.op is not SOFTMAX:
+        return None
+    logits: Node = probabilities.inputs[0]
+    last = (-1,) if logits.type.shape is None else (-1, logits.type.rank - 1)
+    return logits if probabilities.attrs["axis"] in last else None
+
+
+def _numpy_log(probabilities: Array) -> Array:
+    probabilities = numpy_floats(probabilities)
+    least = probabilities.dtype.type(LEAST_PROBABILITY[probabilities.dtype.name])
+    return np.asarray(np.log(np.maximum(probabilities, least)))
+
+
 def _weighted(targets: Node, logarithms: Node) -> Node:
     # A class of no weight counts nothing, even where its logarithm is infinite.
     return where(targets == 0, 0, targets * where(targets == 0, 0, logarithms))
@@ -190,8 +210,10 @@ def _expand_categorical(probabilities: Node, targets: Node) -> Node:
     require_shape(probabilities, targets, "probabilities and targets")
     probabilities = as_float(probabilities)
     targets = targets_for(probabilities, targets)
-    unused = targets == 0
-    return _mean_row(_weighted(targets, log(where(unused, 1, probabilities))))
+    least = LEAST_PROBABILITY[probabilities.type.element]
+    # The gradient of a probability below that is 0.
+    likely = where(probabilities < least, least, probabilities)
+    return _mean_row(_weighted(targets, log(where(targets == 0, 1, likely))))
 
 
 def _expand_categorical_logits(logits: Node, targets: Node) -> Node:
@@ -208,7 +230,7 @@ def _rows(rng: np.random.Generator) -> Array:
 CATEGORICAL_CROSS_ENTROPY = composite(
     "categorical_cross_entropy",
     expand=_expand_categorical,
-    numpy=lambda p, targets: _numpy_categorical(np.log(numpy_floats(p)), targets),
+    numpy=lambda p, targets: _numpy_categorical(_numpy_log(p), targets),
     samples=(Sample(lambda rng: (_rows(rng), _rows(rng)), {}, (0, 1)),),
     doc="The mean over rows of -sum(targets * log(probabilities)).",
 )
@@ -224,12 +246,16 @@ CATEGORICAL_FROM_LOGITS = composite(
 def categorical_cross_entropy(probabilities: Operand, targets: Operand) -> Node:
     """Average -sum(targets * log(probabilities)) over rows.
 
+    If the probabilities are what `softmax` gave along their last axis, the loss is built of its
+    logits, which is exact where softmax underflows; it then depends on the logits and not on the
+    probabilities. Others are taken to be at least 1e-7 (float64: 1e-15), as Keras does.
+
     Args:
         probabilities: shape (..., classes), such as `softmax` gives.
         targets: one-hot or other weights of the classes, of the same shape.
 
     Returns:
-        A 0-d float node.
+        A 0-d float node, finite for all probabilities in [0, 1].
 
     Raises:
         ShapeError: the shapes differ.
@@ -239,6 +265,10 @@ def categorical_cross_entropy(probabilities: Operand, targets: Operand) -> Node:
         >>> categorical_cross_entropy(p, t)
         <categorical_cross_entropy: float32[]>
     """
+    probabilities = lift(probabilities)
+    logits = logits_of(probabilities)
+    if logits is not None:
+        return CATEGORICAL_FROM_LOGITS(logits, targets)
     return CATEGORICAL_CROSS_ENTROPY(probabilities, targets)
 
 

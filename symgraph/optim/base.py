@@ -19,7 +19,7 @@ from symgraph.optim.checks import (
     rate_checked,
 )
 from symgraph.optim.hooks import Hook, apply_hooks, checked_hooks
-from symgraph.optim.state import OptimizerState
+from symgraph.optim.state import LearningRateState, OptimizerState
 
 LearningRate = float | Node | Callable[[Node], Operand]
 Updates = dict[Parameter, Node]
@@ -70,14 +70,16 @@ class Optimizer(ABC):
             return rate_checked(rate)
         if callable(rate) and not isinstance(rate, type):
             return rate_checked(lift(rate(self._count())))
-        return self._state.scalar("learning_rate", number_checked("the learning rate", rate, 0.0))
+        number = number_checked("the learning rate", rate, 0.0)
+        return self._state.scalar("learning_rate", number, LearningRateState)
 
     @property
     def learning_rate(self) -> Any:  # Any: nodes of one kind only have a value to set
         """Return the learning rate as a node.
 
         If the optimiser was given a number this is a `State`: set its `value` between calls, and
-        functions that are compiled already use it. If it was given a schedule this is a function of
+        functions that are compiled already use it; what is no finite number of at least 0 is
+        refused. If it was given a schedule this is a function of
         the number of updates, which may be one of a step's outputs.
 
         Example:

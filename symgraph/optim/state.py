@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from symgraph.leaves import Parameter, State
+from symgraph.ops.arguments import Array
+from symgraph.optim.checks import number_checked
+
+
+class LearningRateState(State):
+    """A learning rate that may be set between calls."""
+
+    __slots__ = ()
+
+    def checked(self, new: Any) -> Array:
+        """Return a new learning rate as an array that may be assigned; nothing is changed.
+
+        Raises:
+            ShapeError: it is not one number.
+            DTypeError: it is no number.
+            GraphError: it is not finite, or negative.
+        """
+        array = super().checked(new)
+        number_checked("the learning rate", array.item(), 0.0)
+        return array
 
 
 class OptimizerState:
@@ -24,15 +46,16 @@ class OptimizerState:
         self._scalars: dict[str, State] = {}
         self._labels: dict[Parameter, str] = {}
 
-    def scalar(self, kind: str, value: int | float) -> State:
+    def scalar(self, kind: str, value: int | float, made: type[State] = State) -> State:
         """Return the scalar called `prefix/kind`, which all parameters share.
 
         Args:
             kind: what it holds.
             value: what it holds at first; an int makes it int64, a float float64.
+            made: the class of the state.
         """
         if kind not in self._scalars:
-            self._scalars[kind] = State(value, f"{self._prefix}/{kind}")
+            self._scalars[kind] = made(value, f"{self._prefix}/{kind}")
         return self._scalars[kind]
 
     def slot(self, parameter: Parameter, kind: str) -> State:

@@ -155,9 +155,9 @@ def open_archive(path: PathLike) -> Archive:
     try:
         return reader(Path(path))
     except FileNotFoundError:
+        folder = "" if Path(path).is_absolute() else f" in {os.getcwd()}"
         raise MissingCheckpointError(
-            f"there is no file {str(path)!r} to load from (the present folder is {os.getcwd()!r})\n"
-            f"  at {user_location()}"
+            f"there is no file {path}{folder} to load from\n  at {user_location()}"
         ) from None
 
 

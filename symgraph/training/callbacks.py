@@ -5,13 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symgraph.errors import GraphError
+from symgraph.errors import (
+    GraphError,
+    MissingCheckpointError,
+    MissingDataError,
+    SymGraphError,
+)
 from symgraph.leaves import State
 from symgraph.location import user_location
 from symgraph.node import describe
@@ -155,7 +161,7 @@ class ModelCheckpoint(Callback):
 
     Raises:
         GraphError: an argument is out of range; or in `fit`, there is no such column.
-        CheckpointError: in `fit`, the path has another ending.
+        CheckpointError: in `fit`, the path has another ending, or its folder is not there.
         OSError: in `fit`, a file cannot be written.
 
     Example:
@@ -175,7 +181,7 @@ class ModelCheckpoint(Callback):
         every: int = 1,
     ) -> None:
         """Check the arguments."""
-        self.path = path
+        self.path = _checked_path(path)
         self.best_only = best_only
         self.monitor = Monitor(monitor, mode, 0.0)
         self.weights_only = weights_only
@@ -185,7 +191,10 @@ class ModelCheckpoint(Callback):
         """Check that the number will be there, and the path's ending and fields."""
         if self.best_only:
             self.monitor.check(self, trainer.columns)
-        format_of(self._filled(0, dict.fromkeys(trainer.columns, 0.0)))
+        path = self._filled(0, dict.fromkeys(trainer.columns, 0.0))
+        format_of(path)
+        if "{" not in str(Path(self.path).parent):
+            _require_folder(path, MissingCheckpointError)
 
     def epoch_end(self, trainer: Trainer, epoch: int, numbers: Mapping[str, float]) -> None:
         """Save, if it is time to."""
@@ -209,6 +218,21 @@ class ModelCheckpoint(Callback):
             ) from None
 
 
+def _checked_path(path: PathLike) -> PathLike:
+    if not isinstance(path, str | os.PathLike):
+        raise GraphError(f"a path is needed, not {path!r}\n  at {user_location()}")
+    return path
+
+
+def _require_folder(path: Path, kind: type[SymGraphError]) -> None:
+    """Refuse a path that nothing could be written to, before the time of an epoch is lost."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise kind(f"there is no folder {folder} for {path.name}\n  at {user_location()}")
+    if path.is_dir():
+        raise kind(f"{path} is a folder, and not a file to write\n  at {user_location()}")
+
+
 class CSVLogger(Callback):
     """Writes the history to a CSV file after each epoch, whole or not at all.
 
@@ -219,6 +243,8 @@ class CSVLogger(Callback):
             `fit`.
 
     Raises:
+        GraphError: `path` is none.
+        DataError: in `fit`, the folder is not there.
         OSError: in `fit`, the file cannot be written.
 
     Example:
@@ -229,7 +255,11 @@ class CSVLogger(Callback):
 
     def __init__(self, path: PathLike) -> None:
         """Keep the path."""
-        self.path = Path(path)
+        self.path = Path(_checked_path(path))
+
+    def train_begin(self, trainer: Trainer) -> None:
+        """Check that there is a folder to write in."""
+        _require_folder(self.path, MissingDataError)
 
     def epoch_end(self, trainer: Trainer, epoch: int, numbers: Mapping[str, float]) -> None:
         """Write the file."""

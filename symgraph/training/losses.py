@@ -11,14 +11,21 @@ from symgraph.errors import DTypeError, GraphError, ShapeError
 from symgraph.leaves import Placeholder
 from symgraph.location import user_location
 from symgraph.node import Node, describe
-from symgraph.ops.binary_losses import binary_cross_entropy, sigmoid_cross_entropy
+from symgraph.ops.arithmetic import absolute, square
+from symgraph.ops.binary_losses import LOGISTIC_LOSS, binary_cross_entropy, sigmoid_cross_entropy
+from symgraph.ops.binary_losses import logits_of as logits_of_sigmoid
+from symgraph.ops.extremes import clip
 from symgraph.ops.filled import one_hot
 from symgraph.ops.losses import (
+    LEAST_PROBABILITY,
     categorical_cross_entropy,
     categorical_cross_entropy_from_logits,
     mean_squared_error,
     softmax_cross_entropy,
 )
+from symgraph.ops.losses import logits_of as logits_of_softmax
+from symgraph.ops.statistics import mean
+from symgraph.ops.transcendental import log
 from symgraph.training.names import called
 from symgraph.training.rows import RowType
 from symgraph.types import FLOATS
@@ -95,11 +102,45 @@ def sparse_categorical_cross_entropy(probabilities: Node, labels: Node) -> Node:
     Returns:
         A 0-d float node.
     """
+    logits = logits_of_softmax(probabilities)
+    if logits is not None:
+        return softmax_cross_entropy(logits, labels)
     rows = one_hot(labels, probabilities.type.dims[-1], dtype=probabilities.dtype)
     return categorical_cross_entropy(probabilities, rows)
 
 
-_KNOWN = (
+def mean_of_squares(output: Node, targets: Node) -> Node:
+    """Average the squared differences over all elements, as Keras does."""
+    return mean(square(output - targets))
+
+
+def mean_of_distances(output: Node, targets: Node) -> Node:
+    """Average the absolute differences over all elements, as Keras does."""
+    return mean(absolute(output - targets))
+
+
+def mean_binary_cross_entropy(probabilities: Node, targets: Node) -> Node:
+    """Average -t log(p) - (1 - t) log(1 - p) over all elements, as Keras does.
+
+    It is built of the logits where the probabilities are what `sigmoid` gave; others are taken to
+    lie a little inside of [0, 1].
+
+    Args:
+        probabilities: any shape.
+        targets: 0 or 1, or in between, of the same shape.
+
+    Returns:
+        A 0-d float node.
+    """
+    logits = logits_of_sigmoid(probabilities)
+    if logits is not None:
+        return mean(LOGISTIC_LOSS(logits, targets))
+    least = LEAST_PROBABILITY["float32"]  # as Keras, for all dtypes: 1 - 1e-15 may well be 1
+    p = clip(probabilities, least, 1 - least)
+    return -mean(targets * log(p) + (1 - targets) * log(1 - p))
+
+
+_CATEGORICAL = (
     Loss("softmax_cross_entropy", softmax_cross_entropy, Targets.LABELS),
     Loss("categorical_cross_entropy", categorical_cross_entropy, Targets.ONE_HOT),
     Loss(
@@ -108,22 +149,36 @@ _KNOWN = (
         Targets.ONE_HOT,
     ),
     Loss("sparse_categorical_cross_entropy", sparse_categorical_cross_entropy, Targets.LABELS),
-    Loss("binary_cross_entropy", binary_cross_entropy, Targets.PROBABILITIES),
     Loss("sigmoid_cross_entropy", sigmoid_cross_entropy, Targets.LOGITS),
+)
+# Names mean what they mean in Keras, a mean over all elements; the functions of `sg.nn` divide by
+# the number of rows.
+_NAMED = (
+    *_CATEGORICAL,
+    Loss("binary_cross_entropy", mean_binary_cross_entropy, Targets.PROBABILITIES),
+    Loss("mean_squared_error", mean_of_squares, Targets.VALUES),
+    Loss("mean_absolute_error", mean_of_distances, Targets.VALUES),
+)
+_FUNCTIONS = (
+    *_CATEGORICAL,
+    Loss("binary_cross_entropy", binary_cross_entropy, Targets.PROBABILITIES),
     Loss("mean_squared_error", mean_squared_error, Targets.VALUES),
 )
-LOSSES = {loss.name: loss for loss in _KNOWN}
+LOSSES = {loss.name: loss for loss in _NAMED}
 # The spellings of Keras.
 LOSSES |= {
     name.replace("cross_entropy", "crossentropy"): loss
     for name, loss in LOSSES.items()
     if name.startswith(("categorical", "sparse", "binary")) and not name.endswith("logits")
 }
-LOSSES |= {"mse": LOSSES["mean_squared_error"]}
+LOSSES |= {"mse": LOSSES["mean_squared_error"], "mae": LOSSES["mean_absolute_error"]}
 
 
 def chosen_loss(given: str | LossFunction | Loss) -> Loss:
     """Return the loss of a name or of a function.
+
+    A name means what it means in Keras: "mse" and "binary_crossentropy" are means over all
+    elements, where the functions of these losses in `sg.nn` divide by the number of rows.
 
     Raises:
         GraphError: there is none of that name, or it is no function.
@@ -132,7 +187,7 @@ def chosen_loss(given: str | LossFunction | Loss) -> Loss:
         return given
     if isinstance(given, str):
         return called("loss", given, LOSSES)
-    for loss in _KNOWN:
+    for loss in _FUNCTIONS:
         if given is loss.function:
             return loss
     if isinstance(given, Node | type) or not callable(given):

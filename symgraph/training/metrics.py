@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from symgraph.errors import GraphError
 from symgraph.location import user_location
 from symgraph.node import Node
-from symgraph.ops.arithmetic import absolute, square
 from symgraph.ops.comparison import equal, greater
 from symgraph.ops.elementwise import cast
 from symgraph.ops.reduce import argmax
 from symgraph.ops.statistics import mean
-from symgraph.training.losses import Loss, Targets, scalar_checked
+from symgraph.training.losses import (
+    Loss,
+    Targets,
+    mean_of_distances,
+    mean_of_squares,
+    scalar_checked,
+)
 from symgraph.training.names import called
 
 MetricFunction = Callable[[Any, Any], Any]
@@ -86,15 +91,11 @@ def _always(name: str, function: MetricFunction) -> Callable[[Loss], Metric]:
     return lambda loss: Metric(name, function)
 
 
-def _mean_of(change: Callable[[Node], Node]) -> MetricFunction:
-    return lambda output, targets: mean(change(output - targets))
-
-
 METRICS: dict[str, Callable[[Loss], Metric]] = {
     "accuracy": _accuracy,
     "binary_accuracy": _always("binary_accuracy", _accuracy_above(0.5)),
-    "mean_absolute_error": _always("mean_absolute_error", _mean_of(absolute)),
-    "mean_squared_error": _always("mean_squared_error", _mean_of(square)),
+    "mean_absolute_error": _always("mean_absolute_error", mean_of_distances),
+    "mean_squared_error": _always("mean_squared_error", mean_of_squares),
 }
 METRICS |= {
     "acc": METRICS["accuracy"],
@@ -107,7 +108,8 @@ def chosen_metrics(given: Any, loss: Loss) -> tuple[Metric, ...]:
     """Return the metrics of names and functions.
 
     Args:
-        given: a name, a function or a metric, or an iterable of them.
+        given: a name, a function or a metric, or an iterable of them. A metric is called what its
+            name was given as: "mse" stays "mse".
         loss: says what targets look like.
 
     Raises:
@@ -127,7 +129,7 @@ def _chosen(given: Any, loss: Loss) -> Metric:
     if isinstance(given, Metric):
         return given
     if isinstance(given, str):
-        return called("metric", given, METRICS)(loss)
+        return replace(called("metric", given, METRICS)(loss), name=given)
     if isinstance(given, Node | type) or not callable(given):
         raise GraphError(
             f"a metric is a name or a function of output and targets, not {given!r}\n"

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+import numpy as np
+
 from symgraph.errors import DataError, GraphError
 from symgraph.location import user_location
 from symgraph.serialise.archive import PathLike
@@ -22,6 +24,8 @@ class FitOptions(TypedDict, total=False):
         batch_size: rows in a step, 32 by default; the last step of an epoch has what is left.
         validation_data: a pair of inputs and targets, a `Dataset` or a loader, to measure after
             each epoch.
+        validation_split: instead of them, a share of the rows, between 0 and 1: the last ones,
+            before any shuffling, are not trained on but measured after each epoch.
         callbacks: what happens between epochs, such as `EarlyStopping`.
         shuffle: whether each epoch has an order of its own; True by default.
         seed: what orders are drawn from, together with the number of the epoch; 0 by default.
@@ -36,6 +40,7 @@ class FitOptions(TypedDict, total=False):
     epochs: int
     batch_size: int
     validation_data: Any
+    validation_split: float
     callbacks: Iterable[Callback]
     shuffle: bool
     seed: int
@@ -51,6 +56,7 @@ class Settings:
     epochs: int
     batch_size: int
     validation_data: tuple[Any, Any] | None
+    validation_split: float | None
     callbacks: tuple[Callback, ...]
     shuffle: bool
     seed: int
@@ -69,10 +75,16 @@ def settings_of(options: Mapping[str, Any]) -> Settings:
     known = FitOptions.__annotations__
     for name in options:
         called("option of fit", name, known)
+    if options.get("validation_data") is not None and options.get("validation_split") is not None:
+        raise GraphError(
+            "validation_data and validation_split both say what to measure on; give one of them\n"
+            f"  at {user_location()}"
+        )
     return Settings(
         positive_int("epochs", options.get("epochs", 1)),
         positive_int("batch_size", options.get("batch_size", 32)),
         _pair(options.get("validation_data")),
+        _share(options.get("validation_split")),
         _checked_callbacks(options.get("callbacks", ())),
         bool(options.get("shuffle", True)),
         seed_checked(options.get("seed", 0)),
@@ -91,6 +103,18 @@ def _checked_callbacks(given: Iterable[Callback]) -> tuple[Callback, ...]:
                 f"  at {user_location()}"
             )
     return found
+
+
+def _share(given: Any) -> float | None:
+    if given is None:
+        return None
+    plain = isinstance(given, float | np.floating)
+    if not plain or not 0 < given < 1:
+        raise GraphError(
+            "validation_split is a share of the rows, a float between 0 and 1, not "
+            f"{given!r}\n  at {user_location()}"
+        )
+    return float(given)
 
 
 def _pair(validation: Any) -> tuple[Any, Any] | None:

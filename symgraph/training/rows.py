@@ -162,7 +162,7 @@ def _check(name: str, array: Array, node: Node, hint: str) -> None:
         shape = ", ".join(map(str, ("N", *dims[1:])))
         raise FeedError(
             f"{name} has the shape {array.shape}, but ({shape}{',' if len(dims) == 1 else ''}) is "
-            f"needed: {hint}\n  at {user_location()}"
+            f"needed: {hint}\n  at {user_location()}{_remedy(name, array.shape, dims)}"
         )
     wanted = node.type.element
     kind = "f" if wanted in FLOATS else np.dtype(wanted).kind
@@ -175,6 +175,16 @@ def _check(name: str, array: Array, node: Node, hint: str) -> None:
         largest = np.finfo(np.float32).max
         if any(largest < abs(number) < np.inf for number in (array.min(), array.max())):
             raise _too_large(name, wanted)
+
+
+def _remedy(name: str, shape: tuple[int, ...], dims: tuple[Any, ...]) -> str:
+    """Return the line that says how to add or drop an axis of one element, where that helps."""
+    name = name.rpartition(" ")[2]
+    if dims[1:] == (*shape[1:], 1):
+        return f"\n  pass it with one more axis: {name}[{':' if len(shape) == 1 else '...'}, None]"
+    if shape[1:] == (*dims[1:], 1):
+        return f"\n  drop the last axis: {name}[..., 0]"
+    return ""
 
 
 def check_labels(name: str, labels: Array, classes: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from typing import Any, Protocol
@@ -181,8 +182,7 @@ def source_of(
     Raises:
         DataError: it is none of these, or empty, or the targets do not belong to it.
     """
-    loads = isinstance(x, Dataset) or (not hasattr(x, "__getitem__") and hasattr(x, "__iter__"))
-    if loads and not isinstance(x, Node):
+    if _gives_batches(x):
         if y is not None:
             raise DataError(
                 f"{names[0]} is a {type(x).__name__}, which gives the targets too; leave "
@@ -199,3 +199,42 @@ def source_of(
     if not len(rows):
         raise DataError(f"{names[0]} has no rows\n  at {user_location()}")
     return ArraySource(rows, size, shuffle, seed)
+
+
+def _gives_batches(x: Any) -> bool:
+    """Tell a data set or a loader from an array."""
+    loads = isinstance(x, Dataset) or (not hasattr(x, "__getitem__") and hasattr(x, "__iter__"))
+    return loads and not isinstance(x, Node)
+
+
+def split_rows(x: Any, y: Any, share: float) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    """Divide arrays in their first rows and the last ones, as `validation_split` asks.
+
+    Args:
+        x: inputs, an array of rows.
+        y: targets, as many rows, or None.
+        share: of the rows to hold out, in (0, 1); the number of the others is rounded down.
+
+    Returns:
+        Inputs and targets to train on, and those that are held out.
+
+    Raises:
+        DataError: these are no arrays of equally many rows, or one part would be empty.
+    """
+    if _gives_batches(x):
+        raise DataError(
+            f"validation_split divides arrays, but x is a {type(x).__name__}; give "
+            f"validation_data=\n  at {user_location()}"
+        )
+    rows = Rows(x, y)
+    # 10 * (1 - 0.9) is a little less than 1.
+    first = math.floor(len(rows) * (1 - share) + 1e-9)
+    if not 0 < first < len(rows):
+        raise DataError(
+            f"x has {len(rows)} rows, of which validation_split={share:g} leaves {first} to train "
+            f"on; both parts need some\n  at {user_location()}"
+        )
+    x, *targets = rows.arrays
+    y = targets[0] if targets else None
+    held_out = None if y is None else y[first:]
+    return (x[:first], None if y is None else y[:first]), (x[first:], held_out)

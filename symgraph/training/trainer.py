@@ -36,7 +36,7 @@ from symgraph.training.resume import (
     save_training,
 )
 from symgraph.training.rows import Rows, RowType, row_type
-from symgraph.training.sources import Source, source_of
+from symgraph.training.sources import Source, source_of, split_rows
 
 Array = np.ndarray[Any, Any]
 
@@ -165,11 +165,13 @@ class Trainer:
             >>> model.fit(x, y, epochs=10, batch_size=64, validation_data=(x_test, y_test))
         """
         settings = settings_of(options)
-        size = settings.batch_size
+        size, validation = settings.batch_size, settings.validation_data
+        if settings.validation_split is not None:
+            (x, y), validation = split_rows(x, y, settings.validation_split)
         source = source_of(x, y, size, settings.shuffle, settings.seed, _NAMES)
         held_out = None
-        if settings.validation_data is not None:
-            held_out = source_of(*settings.validation_data, size, False, 0, _VALIDATION_NAMES)
+        if validation is not None:
+            held_out = source_of(*validation, size, False, 0, _VALIDATION_NAMES)
         self._get_ready(source, held_out, settings)
         for callback in settings.callbacks:
             callback.train_begin(self)

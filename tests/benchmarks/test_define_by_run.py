@@ -5,7 +5,7 @@ import importlib.util
 import numpy as np
 import pytest
 
-from benchmarks import define_by_run, eager_functions
+from benchmarks import define_by_run, eager_functions, eager_images, eager_recurrent
 from benchmarks.cases.goldstein_price import goldstein_price
 from benchmarks.define_by_run import Variable, recording
 from benchmarks.eager_optimizers import SGD, Adam, Momentum
@@ -53,6 +53,10 @@ FUNCTIONS = {
         [(4, 3)],
         _signed,
     ),
+    "columns": (lambda x: eager_recurrent.columns(x, 1, 3), [(3, 4)], _signed),
+    "move axes": (lambda x: eager_images.move_axes(x, (2, 0, 1)), [(2, 3, 2)], _signed),
+    "conv2d": (eager_images.conv2d, [(2, 2, 4, 3), (2, 2, 3, 3), (2,)], _signed),
+    "max pool": (lambda x: eager_images.max_pool2d(x) ** 2, [(2, 2, 4, 4)], _signed),
     "mean squared error": (eager_functions.mean_squared_error, [(4, 2), (4, 2)], _signed),
 }
 
@@ -295,3 +299,36 @@ def test_training_agrees_with_torch(name):
         assert twin_step() == pytest.approx(peer_step(), rel=1e-6)
     for twin, peer in zip(twins, peers, strict=True):
         np.testing.assert_allclose(twin.data, peer.detach().numpy(), rtol=1e-6, atol=1e-8)
+
+
+def test_convolution_is_a_sum_over_windows_with_zeros_around_the_image():
+    x = np.arange(9.0).reshape(1, 1, 3, 3)
+    weight = np.zeros((1, 1, 3, 3))
+    weight[0, 0, 0, 1], weight[0, 0, 2, 2] = 1.0, 10.0  # Above, and below to the right.
+    y = eager_images.conv2d(Variable(x), Variable(weight), Variable(np.array([0.5])))
+    expected = [[40.5, 50.5, 0.5], [70.5, 81.5, 2.5], [3.5, 4.5, 5.5]]
+    np.testing.assert_array_equal(y.data, [[expected]])
+
+
+def test_a_pool_gives_the_gradient_to_the_first_of_equal_elements():
+    x = Variable(np.array([[[[1.0, 3.0], [3.0, 2.0]]]]))
+    y = eager_images.max_pool2d(x)
+    y.backward()
+    assert y.data.tolist() == [[[[3.0]]]]
+    assert x.grad.data.tolist() == [[[[0.0, 1.0], [0.0, 0.0]]]]
+
+
+def test_an_lstm_carries_its_state_but_no_gradient_past_a_cut():
+    wx, wh, b = (Variable(np.full(shape, 0.5)) for shape in [(1, 4), (1, 4), (4,)])
+    lstm = eager_recurrent.LSTM(wx, wh, b)
+    one = Variable(np.ones((1, 1)))
+    first = lstm(one)
+    gate, written = 1 / (1 + np.exp(-1.0)), np.tanh(1.0)
+    np.testing.assert_allclose(first.data, [[gate * np.tanh(gate * written)]], rtol=1e-14)
+    lstm.cut()
+    lstm(one).backward()
+    assert first.grad is None
+    # Only the second step's part of the sum arrives at Wh, and it saw the first one's output.
+    np.testing.assert_allclose(wh.grad.data, b.grad.data[None] * first.data, rtol=1e-14)
+    lstm.reset_state()
+    np.testing.assert_array_equal(lstm(one).data, first.data)

@@ -71,6 +71,13 @@ def test_spreads_are_shown_and_recorded_by_name():
     }
 
 
+def test_ratios_are_shown_by_name():
+    assert report.ratios_table({"long to short": Spread(0.99, 1.004, 1.1)}).splitlines() == [
+        "ratio          median           IQR",
+        "long to short    1.00  0.99 .. 1.10",
+    ]
+
+
 def test_the_chart_is_a_png_file_in_a_new_folder(tmp_path):
     pytest.importorskip("matplotlib")
     path = tmp_path / "new" / "chart.png"
@@ -119,3 +126,22 @@ def test_all_cases_write_a_record_and_a_chart(tmp_path, monkeypatch):
 def test_a_case_that_does_not_exist_is_refused_with_those_that_do():
     with pytest.raises(SystemExit, match="no case is named 'nothing'; there are chain"):
         commands.select_cases([CASE], ["nothing"])
+
+
+@pytest.mark.parametrize("tasks", [None, ["compile_length"]])
+def test_fresh_processes_are_recorded_as_a_whole(tmp_path, monkeypatch, capsys, tasks):
+    monkeypatch.setattr(commands, "RESULTS", tmp_path)
+    first = {"first result": Spread(1.0, 2.0, 3.0)}
+    length = {"a loop": Spread(4.0, 5.0, 6.0)}, {"long to short": Spread(1.0, 1.25, 1.5)}
+    monkeypatch.setattr(commands, "measure_startup", lambda repeats: first)
+    monkeypatch.setattr(commands, "measure_compile_length", lambda repeats: length)
+    commands.run_startup(argparse.Namespace(tasks=tasks, json=None, repeats=2), {})
+    printed = capsys.readouterr().out
+    assert "1.25" in printed
+    assert ("first result" in printed) == (tasks is None)
+    path = tmp_path / "startup.json"
+    assert path.exists() == (tasks is None)
+    if tasks is None:
+        record = json.loads(path.read_text())
+        assert list(record["nanoseconds"]) == ["first result", "a loop"]
+        assert record["ratios"] == {"long to short": {"lower": 1.0, "median": 1.25, "upper": 1.5}}

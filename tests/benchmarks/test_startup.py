@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from benchmarks.compile_length import measure_compile_length
 from benchmarks.startup import measure_startup
 
 PROBE = """
@@ -33,3 +34,23 @@ def test_a_probe_that_fails_is_not_timed(tmp_path):
     probe.write_text("raise SystemExit(3)")
     with pytest.raises(subprocess.CalledProcessError, match="exit status 3"):
         measure_startup(repeats=1, probe=probe)
+
+
+LENGTH_PROBE = """
+import json, os, pathlib, sys, time
+cache = pathlib.Path(os.environ["SYMGRAPH_CACHE_DIR"], "entry")
+assert not cache.exists()
+cache.touch()
+log = pathlib.Path(__file__).with_name("log")
+log.write_text((log.read_text() if log.exists() else "") + sys.argv[1] + " ")
+print(json.dumps({"compile": {"10": 200, "1000": 220}[sys.argv[1]], "finished": 0}))
+"""
+
+
+def test_lengths_take_turns_and_each_process_has_an_empty_cache(tmp_path):
+    probe = tmp_path / "probe.py"
+    probe.write_text(LENGTH_PROBE)
+    times, ratios = measure_compile_length(repeats=3, probe=probe)
+    assert (tmp_path / "log").read_text().split() == ["10", "1000", "1000", "10", "10", "1000"]
+    assert [time.median for time in times.values()] == [200, 220]
+    assert [ratio.median for ratio in ratios.values()] == [1.1]

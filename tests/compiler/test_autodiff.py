@@ -212,6 +212,13 @@ def test_a_constant_loss_of_nothing():
         grad(Constant(2.0), x)
 
 
+def test_leaves_without_a_name_are_described():
+    loss = sum((sg.Parameter(float(i)) for i in range(8)), start=Constant(0.0))
+    message = r"computed from a parameter \(float64\[\], made at .*test_autodiff\.py.* and 2 more\n"
+    with pytest.raises(GradientError, match=message):
+        grad(loss, scalar())
+
+
 def test_a_loss_that_is_no_scalar():
     x = vector()
     with pytest.raises(GradientError, match=r"(?s)this has shape .*test_autodiff\.py.*\.sum\(\)"):

@@ -15,6 +15,7 @@ from tests.inventory.table import (
     chosen,
     found_for,
     lines_of,
+    report,
     result_of,
     stale_patterns,
 )
@@ -174,6 +175,17 @@ def test_tests_that_belong_to_no_row_are_left_out():
     assert len(Config.hook.left_out) == len(ITEMS) - 1
     unknown = {f"{number}: no such row, but a test names it" for number in ("X1", "X2", "X3")}
     assert set(recorder.stale) == unknown
+
+
+def test_the_script_says_that_listed_tests_were_not_run(capsys):
+    recorder = Recorder({"X2": Row("X2", "w", "v", ("test_a.py::test_two[b]",))})
+    recorder.tests = {"X2": ["tests/test_a.py::test_two[b]"]}
+    assert report(recorder, executed=False) == 0
+    first, test, _, summary = capsys.readouterr().out.splitlines()
+    assert first.split()[:3] == ["X2", "not", "run"]
+    assert test.strip() == "not run: tests/test_a.py::test_two[b]"
+    listed = "(tests are only listed; leave --list out to run them)"
+    assert summary == f"1 rows: 1 not run, 0 missing, 0 stale {listed}"
 
 
 def test_the_script_runs_the_tests_of_a_row_and_prints_them():

@@ -89,6 +89,20 @@ def test_extents_that_a_call_tells_are_checked_before_it_runs():
     assert f(np.ones((1, 4, 3, 8), np.float32)).shape == (1, 8, 1, 6)
 
 
+@pytest.mark.parametrize("shape", [None, (None, None, None, 8)])
+def test_open_extents_are_called_by_their_feed_and_axis(shape):
+    x = sg.Placeholder("x", shape, "float32")
+    f = sg.compile(sg.nn.conv2d(x, np.ones((8, 4, 3, 3), np.float32)))
+    message = (
+        r"x has x\.shape\[1\] channels .*, but w takes 4 .*, here 5 and 4\n"
+        r"  x\.shape\[1\] is axis 1 of the feed 'x' \(made at .*test_convolution_errors\.py:\d+\); "
+        "give it a number there"
+    )
+    with pytest.raises(FeedError, match=message):
+        f(np.ones((1, 5, 8, 8), np.float32))
+    assert str(f.stages["specialise"].outputs[0].type).startswith("float32[?, 8")
+
+
 def test_the_weights_gradient_checks_the_batches():
     x, g = (
         sg.Placeholder("x", (2, 1, 4, 4), "float32"),

@@ -63,8 +63,11 @@ def test_an_empty_file_is_refused(tmp_path):
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nothing"):
-        digits(tmp_path / "nothing.csv")
+    for read in (digits, sg.data.read_idx, sg.data.Shakespeare):
+        with pytest.raises(FileNotFoundError, match=r"there is no .*nothing\n  at .*_data\.py"):
+            read(tmp_path / "nothing")
+        with pytest.raises(sg.DataError, match="nothing"):
+            read(tmp_path / "nothing")
 
 
 def test_without_scikit_learn_the_extra_is_named(monkeypatch):

@@ -18,11 +18,11 @@ def test_rows_and_their_gradient():
     np.testing.assert_array_equal(slope, [[0, 0], [2, 2], [0, 0], [1, 1], [0, 0]])
 
 
-def test_ids_have_any_shape_and_count_from_the_end():
+def test_ids_have_any_shape():
     ids = sg.Placeholder("ids", ("N", "T"), "int32")
     function = sg.compile(sg.nn.embedding(ids, W))
     for shape in ((2, 3), (0, 3), (7, 1)):
-        chosen = np.random.default_rng(0).integers(-5, 5, shape).astype(np.int32)
+        chosen = np.random.default_rng(0).integers(0, 5, shape).astype(np.int32)
         np.testing.assert_array_equal(function(chosen), W[chosen])
     assert function.compile_count == 1
 
@@ -36,10 +36,10 @@ def test_second_derivatives_add_up():
 
 
 @pytest.mark.parametrize("mode", ["native", "reference"])
-@pytest.mark.parametrize("bad", [5, -6, 2**40])
+@pytest.mark.parametrize("bad", [5, -1, -6, 2**40])
 def test_ids_out_of_range_are_refused_when_called(bad, mode):
     function = sg.compile(sg.nn.embedding(sg.Placeholder("ids", ("N",), "int64"), W), mode=mode)
-    with pytest.raises(BoundsError, match=rf"out of[\s\S]*{HERE}"):
+    with pytest.raises(BoundsError, match=rf"index {bad} is out of range[\s\S]*{HERE}"):
         function(np.array([0, bad]))
 
 

@@ -173,9 +173,9 @@ def test_branches_of_open_types_are_checked_at_the_call():
     np.testing.assert_array_equal(f(flag=True, open=np.ones(3), x=np.zeros(3)), np.ones(3))
     with pytest.raises(sg.DTypeError, match=rf"then gives .*\(int64.*else gives .*float64{HERE}"):
         f(flag=True, open=np.ones(3, int), x=np.zeros(3))
-    with pytest.raises(sg.FeedError, match=rf"then gives .*float64\[\?\].*float64\[3\]{HERE}"):
+    with pytest.raises(sg.FeedError, match=rf"then gives .*open\.shape\[0\].*float64\[3\]{HERE}"):
         f(flag=False, open=np.ones(4), x=np.zeros(3))
-    with pytest.raises(sg.ShapeError, match=rf"then gives .*float64\[\?, \?\].*{HERE}"):
+    with pytest.raises(sg.ShapeError, match=rf"then gives .*open\.shape\[1\].*{HERE}"):
         f(flag=True, open=np.ones((3, 1)), x=np.zeros(3))
 
 

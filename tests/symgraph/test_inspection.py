@@ -310,6 +310,17 @@ def test_stages_are_in_the_order_of_the_passes(step):
     assert list(step[0].stages) == ["specialise", "expand", "simplify", "cse", "loops", "fuse"]
 
 
+def test_reports_have_a_short_form(step):
+    f, given = step[0], feeds(5)
+    found = [f.memory(N=5), f.profile(**given, repeats=1), f.trace(**given), f.debug(**given)]
+    short = list(map(repr, found))
+    assert all("\n" not in text and len(text) < 90 for text in short)
+    assert re.fullmatch(r"<memory: peak .*B, parameters .*B, arena .*B>", short[0])
+    assert re.fullmatch(r"<profile of \d+ kernel calls: .*s, \d+% in the slowest>", short[1])
+    assert re.fullmatch(r"<trace of \d+ values>", short[2])
+    assert re.fullmatch(r"<debugger at step 0 of \d+>", short[3])
+
+
 def test_the_source_is_readable_and_commented(step):
     source = step[0].source
     assert source.count("# kernel ") == len(step[0]._latest.plan.kernels)

@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import re
 import struct
 import zipfile
 
@@ -91,8 +92,17 @@ def test_other_endings_are_refused(path):
 
 @FORMATS
 def test_a_file_that_is_not_there_is_an_error_of_the_system(tmp_path, ending):
-    with pytest.raises(FileNotFoundError, match="No such file"):
-        sg.load(_pair(), tmp_path / f"none.{ending}")
+    path = tmp_path / f"none.{ending}"
+    message = rf"there is no file {re.escape(str(path))} to load from\n  at .*test_serialise_errors"
+    for read in (
+        lambda: sg.load(_pair(), path),
+        lambda: sg.load_arrays(path),
+        lambda: sg.load_checkpoint(path, _pair()),
+        lambda: sg.models.MLP((3,), in_size=4).load_weights(path),
+    ):
+        with pytest.raises(FileNotFoundError, match=message) as caught:
+            read()
+        assert isinstance(caught.value, sg.CheckpointError)
     with pytest.raises(FileNotFoundError, match="No such file"):
         sg.save(_pair(), tmp_path / "folder" / f"none.{ending}")
     (tmp_path / f"folder.{ending}").mkdir()

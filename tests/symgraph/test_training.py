@@ -134,11 +134,12 @@ def test_60000_images_are_469_batches_and_five_epochs_2345_updates():
 def test_an_epoch_is_the_mean_over_its_rows_and_not_over_its_batches():
     rng = np.random.default_rng(1)
     x, t = rng.normal(size=(7, 3)).astype("f4"), rng.normal(size=(7, 2)).astype("f4")
-    model = MLP((2,), in_size=3, seed=0).compile(sg.optim.SGD(0.0), "mse", ["mae"])
+    model = MLP((2,), in_size=3, seed=0).compile(sg.optim.SGD(0.0), "mse", ["mae", "mse"])
     history = model.fit(x, t, batch_size=4, verbose=0)
     difference = x @ model.l0.W.value + model.l0.b.value - t
-    assert history["loss"] == pytest.approx([np.square(difference).sum() / 7], rel=1e-6)
-    assert history["mean_absolute_error"] == pytest.approx([np.abs(difference).mean()], rel=1e-6)
+    assert history["loss"] == pytest.approx([np.square(difference).mean()], rel=1e-6)
+    assert history["mse"] == pytest.approx(history["loss"], rel=1e-6)
+    assert history["mae"] == pytest.approx([np.abs(difference).mean()], rel=1e-6)
     assert model.evaluate(x, t, batch_size=3)["loss"] == pytest.approx(history["loss"][0], rel=1e-6)
 
 
@@ -260,6 +261,21 @@ def test_a_seed_decides_on_the_order():
 
     assert loss() == loss(seed=0) != loss(seed=1)
     assert loss(shuffle=False) == loss(shuffle=False, seed=1) != loss()
+
+
+def test_the_last_rows_may_be_held_out():
+    x, t = np.arange(40).reshape(10, 4) / 40, np.arange(10) % 3
+    fitted = [
+        MLP((3,), in_size=4, seed=0).compile("sgd", "softmax_cross_entropy") for _ in range(2)
+    ]
+    history = fitted[0].fit(x, t, validation_split=0.3, epochs=2, verbose=0)
+    by_hand = fitted[1].fit(x[:7], t[:7], validation_data=(x[7:], t[7:]), epochs=2, verbose=0)
+    assert history.rows == by_hand.rows
+    assert "val_loss" in history.names
+    assert fitted[0].trainer.run.identity["rows"] == 7
+    # 10 * (1 - 0.9) is a little less than 1.
+    fitted[0].fit(x, t, validation_split=0.9, verbose=0)
+    assert fitted[0].trainer.run.identity["rows"] == 1
 
 
 def test_fitting_twice_goes_on():

@@ -38,7 +38,7 @@ def _made(**given):
         ({"metrics": "acuracy"}, sg.GraphError, "called 'acuracy'; did you mean 'accuracy'"),
         ({"metrics": [3]}, sg.GraphError, "a metric is a name or a function of output and target"),
         (
-            {"metrics": ["acc", "accuracy"]},
+            {"metrics": ["accuracy", "accuracy"]},
             sg.GraphError,
             "two metrics are called 'accuracy'" + HERE,
         ),
@@ -187,11 +187,37 @@ def test_data_that_do_not_fit_are_refused_before_anything_is_changed(model, data
         ({"seed": "a"}, "a seed is a non-negative int, not 'a'"),
         ({"epoch": 3}, "there is no option of fit called 'epoch'; did you mean 'epochs'"),
         ({"verbose": 3}, "verbose is one of 0, 1, 2, not 3"),
+        ({"validation_split": 0.0}, "is a share of the rows, a float between 0 and 1, not 0.0"),
+        ({"validation_split": 1.0}, "is a share of the rows, a float between 0 and 1, not 1.0"),
+        ({"validation_split": 1}, "is a share of the rows, a float between 0 and 1, not 1"),
+        ({"validation_split": np.nan}, "is a share of the rows, a float between 0 and 1, not nan"),
+        (
+            {"validation_split": 0.5, "validation_data": (X, T)},
+            "validation_data and validation_split both say what to measure on; give one",
+        ),
     ],
 )
 def test_options_that_make_no_sense(model, options, message):
     with pytest.raises(sg.GraphError, match=message + "[^\\n]*" + HERE):
         model.fit(X, T, **options)
+
+
+def test_a_share_that_cannot_be_held_out(model):
+    with pytest.raises(sg.DataError, match="x has 6 rows, of which .*=0.95 leaves 0 to.*" + HERE):
+        model.fit(X, T, validation_split=0.95)
+    with pytest.raises(sg.DataError, match="validation_split divides arrays, but x is a DataLoade"):
+        model.fit(sg.data.DataLoader(sg.data.ArrayDataset(X, T), 2), validation_split=0.5)
+    with pytest.raises(sg.DataError, match="there are no targets: y is missing"):
+        model.fit(X, validation_split=0.5)
+
+
+def test_columns_and_rows_of_targets_are_told_apart(model):
+    column = Sequential(Linear(1, in_size=4), sg.sigmoid).compile("adam", "binary_crossentropy")
+    message = r"(?s)y has the shape \(6,\), but \(N, 1\) is needed.*one more axis: y\[:, None\]$"
+    with pytest.raises(sg.FeedError, match=message):
+        column.fit(X, T > 0)
+    with pytest.raises(sg.FeedError, match=r"drop the last axis: y\[\.\.\., 0\]$"):
+        model.fit(X, T, validation_data=(X, T[:, None]))
 
 
 def test_validation_data_that_are_no_pair(model):

@@ -220,7 +220,7 @@ model.trainer.program.evaluation
 interrupts, chance = 0, random.Random(0)
 while True:
     try:
-        signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-5, 2e-2))
+        signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-5, 4e-3) * 1.1**interrupts)
         model.fit(x, t, callbacks=saving, resume=model.trainer.run is not None, **options)
         signal.setitimer(signal.ITIMER_REAL, 0)
         break
