@@ -18,6 +18,13 @@ Operation = Callable[..., Node]
 SHAPES: tuple[Shape, ...] = ((), ("N",), ("M",), ("M", "N"), ("N", "N"))
 
 
+WAYS: dict[str, Callable[[Node, Node], Node]] = {
+    "tanh": lambda carry, value: sg.tanh(value) * 1.5,
+    "plain": lambda carry, value: value,
+    "sum": lambda carry, value: carry + value,
+}
+
+
 @dataclass(frozen=True)
 class Step:
     """One op of a loop's body: `build(*values)`, which gives an array of `shape`."""
@@ -40,8 +47,9 @@ class Body:
         rows: the shapes of the rows.
         captured: the shapes of the captured arrays.
         steps: its ops.
-        ends: what the new carries are, before a bound is put on them.
-        bounded: which of them get one.
+        ends: from which values the new carries follow.
+        ways: how: `tanh` puts a bound on the value, `plain` takes it as it is, and `sum` adds it to
+            the carry.
         results: what the rows of the results are.
     """
 
@@ -50,7 +58,7 @@ class Body:
     captured: list[Shape]
     steps: list[Step] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
-    bounded: list[bool] = field(default_factory=list)
+    ways: list[str] = field(default_factory=list)
     results: list[int] = field(default_factory=list)
 
     @property
@@ -72,8 +80,8 @@ class Body:
         for step in self.steps:
             values.append(step.build(*(values[i] for i in step.operands)))
         ends = [
-            sg.tanh(values[end]) * 1.5 if bound else values[end]
-            for end, bound in zip(self.ends, self.bounded, strict=True)
+            WAYS[way](carry, values[end])
+            for way, carry, end in zip(self.ways, carries, self.ends, strict=True)
         ]
         return tuple(ends), tuple(values[k] for k in self.results)
 
@@ -179,7 +187,7 @@ class Program:
             f"  {k} = {step.label} {step.operands} -> {step.shape}"
             for k, step in enumerate(body.steps, start=body.number + 1)
         ]
-        return "\n".join([*lines, f"  ends {body.ends} {body.bounded} results {body.results}"])
+        return "\n".join([*lines, f"  ends {body.ends} {body.ways} results {body.results}"])
 
 
 def inner_scan(x: Node, factor: Node) -> Node:
@@ -277,6 +285,21 @@ def _matmul(draw: Any, body: Body) -> Step | None:
     return Step(lambda x, y: sg.tanh(x) @ sg.tanh(y) * 0.5, (x, y), one[:-1] + other[1:], "matmul")
 
 
+def _product(draw: Any, body: Body) -> Step | None:
+    x, y = _pick(draw, body), _pick(draw, body)
+    one, other = body.shapes[x], body.shapes[y]
+    if len(one) != 2 or len(other) != 2:
+        return None
+    turned = one[0] == other[0] and (one[-1] != other[0] or draw(st.booleans()))
+    if not turned and one[-1] != other[0]:
+        return None
+    if turned:
+        return Step(
+            lambda x, y: sg.transpose(x, (1, 0)) @ (y * 0.25), (x, y), (one[1], other[1]), "outer"
+        )
+    return Step(lambda x, y: x @ (y * 0.25), (x, y), (one[0], other[1]), "product")
+
+
 def _index(draw: Any, body: Body) -> Step | None:
     x = _pick(draw, body)
     shape = body.shapes[x]
@@ -316,7 +339,8 @@ def _among(draw: Any, found: list[int]) -> int:
 
 
 MAKERS = (
-    *[_unary] * 3, *[_binary] * 4, _condition, *[_along] * 3, *[_matmul] * 2, _index, _turn, _inner
+    *[_unary] * 3, *[_binary] * 4, *[_along] * 3, *[_matmul] * 2, *[_product] * 3,
+    _condition, _index, _turn, _inner,
 )  # fmt: skip
 
 
@@ -334,7 +358,7 @@ def programs(draw: Any) -> Program:
         if step is not None and len(step.shape) < 3:
             body.steps.append(step)
     body.ends = [_like(draw, body, carry) for carry in body.carries]
-    body.bounded = [draw(st.booleans()) for _ in body.carries]
+    body.ways = [draw(st.sampled_from(sorted(WAYS))) for _ in body.carries]
     body.results = draw(st.lists(st.integers(0, len(body.shapes) - 1), max_size=3))
     return Program(
         body,

@@ -141,6 +141,8 @@ def _total(opened: OpenLoop, term: Node) -> Finish:
         with located_at(term.loc):
             many = values(stack)
             many = many if summed is None else matrix(many, source)
-            return reshape(REGISTRY["sum"](many, axis=(0,), keepdims=True), term.type.dims)
+            if many.type.dims[0] != 1:  # which leaves nothing to add up
+                many = REGISTRY["sum"](many, axis=(0,), keepdims=True)
+            return reshape(many, term.type.dims)
 
     return total

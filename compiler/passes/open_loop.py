@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from symgraph.compiler.rewrite import with_inputs
 from symgraph.dims import Extent
@@ -164,6 +163,7 @@ class OpenLoop:
 
 
 def depending_only_on(nodes: Sequence[Node], leaves: set[Node]) -> set[Node]:
+    """Return the leaves and what can be computed from them and constants alone."""
     found = set(leaves)
     for node in nodes:
         if node.inputs and all(c in found or _is_constant(c) for c in node.inputs):
@@ -199,4 +199,5 @@ def matrix(stack: Node, row: Node) -> Node:
 
 
 def is_product(node: Node) -> bool:
+    """Tell whether a node is a product of two matrices."""
     return node.op is BATCH_MATMUL and node.type.rank == 2

@@ -150,6 +150,8 @@ def test_the_rate_is_set_before_each_epoch_without_compiling_anew(model):
         (lambda: EarlyStopping(min_delta=-1), "min_delta is a finite number, at least 0, not -1"),
         (lambda: EarlyStopping(3), "monitor is a name, not 3"),
         (lambda: ModelCheckpoint("a.npz", every=0), "every is a positive int, not 0"),
+        (lambda: ModelCheckpoint(3), r"a path is needed, not 3\n  at .*test_train"),
+        (lambda: CSVLogger(None), r"a path is needed, not None\n  at .*test_train"),
         (lambda: LearningRateScheduler(0.1), "a schedule is a function of epoch and rate, not 0.1"),
     ],
 )
@@ -170,6 +172,9 @@ def test_callbacks_that_make_no_sense(make, message):
         (ModelCheckpoint("a.pt"), sg.CheckpointError, r"ends in \.npz or \.safetensors"),
         (ModelCheckpoint("{top}.npz"), sg.GraphError, "a field that cannot be filled in: 'top'"),
         (ModelCheckpoint("{epoch.x}.npz"), sg.GraphError, "a field that cannot be filled in"),
+        (ModelCheckpoint("none/a.npz"), sg.CheckpointError, "no folder .*none for a.npz\n  at "),
+        (CSVLogger("none/a.csv"), FileNotFoundError, "no folder .*none for a.csv\n  at "),
+        (CSVLogger("."), sg.DataError, "is a folder, and not a file to write"),
         ("stop", sg.GraphError, "a callback is an object of a subclass of Callback, not 's'"),
         ([print], sg.GraphError, "a callback is an object of a subclass of Callback, not <built"),
     ],

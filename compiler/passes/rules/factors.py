@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 
@@ -16,8 +16,8 @@ from symgraph.compiler.passes.rules.matching import (
 from symgraph.dims import Extent
 from symgraph.node import Node
 
-MOST_FACTORS = 12
-"""Longer products are not taken apart further."""
+MOST_OPENED = 24
+"""Products are not taken apart further than into the operands of so many nodes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,36 +49,41 @@ class Product:
 
 def product_of(node: Node) -> Product:
     """Take a product apart: through quotients, signs, broadcasts, and axes of one element."""
-    return _apart(node, MOST_FACTORS)
+    return _apart(node, iter(range(MOST_OPENED)))
 
 
-def _apart(node: Node, most: int) -> Product:
-    if most <= 1 or is_softmax(node):
+def _apart(node: Node, left: Iterator[int]) -> Product:
+    if node.op.name not in _OPENED or is_softmax(node) or next(left, None) is None:
         return Product((Factor(node),))
+    if node.op.name in ("multiply", "divide", "scale_adjoint"):
+        return _both(node, left)
+    inner = _apart(node.inputs[0], left)
     match node.op.name:
-        case "multiply" | "divide" | "scale_adjoint":
-            return _both(node, most)
         case "reciprocal":
-            return _inverse(_apart(node.inputs[0], most - 1))
+            return _inverse(inner)
         case "negative":
-            inner = _apart(node.inputs[0], most - 1)
             return Product(inner.factors, not inner.negated)
         case "square":
-            inner = _apart(node.inputs[0], most // 2)
             return Product((*inner.factors, *map(replace, inner.factors)))
         case "broadcast_to":
-            return _apart(node.inputs[0], most - 1)
-        case "reshape" if _same_but_ones(node.inputs[0].type.dims, node.type.dims):
-            inner = _apart(node.inputs[0], most - 1)
-            dims = node.inputs[0].type.dims
-            viewed = (replace(f, node=_viewed(f.node, dims, node.type.dims)) for f in inner.factors)
-            return Product(tuple(viewed), inner.negated)
-    return Product((Factor(node),))
+            return inner
+    dims = node.inputs[0].type.dims
+    if not _same_but_ones(dims, node.type.dims):
+        return Product((Factor(node),))
+    viewed = (replace(f, node=_viewed(f.node, dims, node.type.dims)) for f in inner.factors)
+    return Product(tuple(viewed), inner.negated)
 
 
-def _both(node: Node, most: int) -> Product:
-    left = _apart(node.inputs[0], most // 2)
-    right = _apart(node.inputs[1], most - most // 2)
+_OPENED = frozenset(
+    {
+        *("multiply", "divide", "scale_adjoint", "reciprocal", "negative", "square"),
+        *("broadcast_to", "reshape"),
+    }
+)
+
+
+def _both(node: Node, budget: Iterator[int]) -> Product:
+    left, right = (_apart(operand, budget) for operand in node.inputs)
     if node.op.name == "divide":
         right = _inverse(right)
     factors = left.factors

@@ -169,15 +169,15 @@ def _constant_along(factor: Factor, axes: tuple[int, ...], rank: int) -> bool:
 def _over_terms(product: Product, rank: int, depth: int) -> Product | None:
     """(a + b) * f -> a * f + b * f, where f cancels in one of the terms."""
     for total, factor in _pairs(product, "add", "subtract"):
-        if total.divides or complement(total.node) is not None:
+        if total.divides or total.node.op.name == "reshape" or complement(total.node) is not None:
             continue
         if not _gains(total.node, factor, rank, depth - 1):
             continue
         terms = (
             rebuilt(Product((Factor(term, guard=total.guard), factor)), total.node)
-            for term in plain(total.node).inputs
+            for term in total.node.inputs
         )
-        spread = build(plain(total.node).op.name, *terms)
+        spread = build(total.node.op.name, *terms)
         factors = (Factor(spread), *product.without(total, factor))
         return Product(factors, product.negated)
     return None
