@@ -40,8 +40,8 @@ class ExtentRule(NamedTuple):
     """How one integer of the plan is found.
 
     Kinds: `constant` (value); `feed` (feed, axis; behind the feeds comes one more with one axis,
-    the capacity of loops); `sum` (the terms: pairs of a coefficient and the indices of earlier extents
-    to multiply); `floordiv` and `max` (two earlier extents).
+    the capacity of loops); `sum` (the terms: pairs of a coefficient and the indices of earlier
+    extents to multiply); `floordiv` and `max` (two earlier extents).
     """
 
     kind: str

@@ -38,7 +38,7 @@ _DEPTH = 6
 
 
 def cancel(node: Node) -> Node | None:
-    """x / p * p -> x; exp(x) / sum(exp(x)) and exp(x) / (1 + exp(x)) in any product."""
+    """Cancel: x / p * p -> x; exp(x) / sum(exp(x)) and exp(x) / (1 + exp(x)) in any product."""
     if not is_float(node) or is_softmax(node):
         return None
     found = _step(product_of(node), node.type.rank, _DEPTH)

@@ -15,6 +15,7 @@ from symgraph.compiler.passes.rules.matching import (
     one_plus,
     only_input,
 )
+from symgraph.dims import never_negative
 from symgraph.node import Node
 
 
@@ -117,10 +118,9 @@ def shifted_logsumexp(node: Node) -> Node | None:
 
 def _may_shift(x: Node, axes: tuple[int, ...]) -> bool:
     """Tell whether x is a float, not shifted yet, and has a maximum along `axes`."""
-    static = [x.type.dims[axis] for axis in axes]
-    if not is_float(x) or not all(isinstance(extent, int) and extent >= 1 for extent in static):
-        return False
-    return not _is_shifted(x, axes)
+    # An axis that may be empty has no maximum, and the plain form takes it: it stays as it is.
+    filled = all(never_negative(x.type.dims[axis] - 1) for axis in axes)
+    return is_float(x) and filled and not _is_shifted(x, axes)
 
 
 def _is_shifted(x: Node, axes: tuple[int, ...]) -> bool:
