@@ -95,14 +95,15 @@ class Program:
         kind: `scan`, `reverse`, `checkpoint` or `while`.
         dtype: of the arrays.
         extents: what N and M are, and T, the number of steps.
-        symbolic: whether the extents are open when the graph is built.
+        known: what is known of the arrays when the graph is built: `extents`, `names` of extents,
+            or `nothing`.
     """
 
     body: Body
     kind: str
     dtype: str
     extents: dict[str, int]
-    symbolic: bool
+    known: str
 
     def __post_init__(self) -> None:
         body = self.body
@@ -114,7 +115,9 @@ class Program:
         self.outer = [self._leaf(f"w{k}", shape) for k, shape in enumerate(body.captured)]
 
     def _leaf(self, name: str, shape: Shape) -> Node:
-        dims = tuple(e if self.symbolic else self.extents[e] for e in shape)
+        if self.known == "nothing":
+            return sg.Placeholder(name)
+        dims = tuple(e if self.known == "names" else self.extents[e] for e in shape)
         return sg.Placeholder(name, dims, self.dtype)
 
     @property
@@ -181,7 +184,7 @@ class Program:
 
     def __repr__(self) -> str:
         body = self.body
-        lines = [f"{self.kind} {self.dtype} {self.extents} symbolic={self.symbolic}"]
+        lines = [f"{self.kind} {self.dtype} {self.extents} known={self.known}"]
         lines += [f"  carries {body.carries} rows {body.rows} captured {body.captured}"]
         lines += [
             f"  {k} = {step.label} {step.operands} -> {step.shape}"
@@ -369,5 +372,5 @@ def programs(draw: Any) -> Program:
             "M": draw(st.sampled_from((2, 5))),
             "T": draw(st.sampled_from((0, 1, 2, 3, 5))),
         },
-        draw(st.booleans()),
+        draw(st.sampled_from(("extents", "names", "names", "nothing"))),
     )

@@ -81,6 +81,8 @@ def allowed_operands(op, arrays):
         keep = arrays[1] >= 0
     elif op.name == "check_index":
         keep = (arrays[0] >= 0) & (arrays[0] < arrays[1])
+    elif op.name == "check_ratio":
+        keep = (arrays[0] >= 0) & (arrays[0] < 1)
     else:
         return arrays
     return tuple(array[keep] for array in arrays)

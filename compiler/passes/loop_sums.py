@@ -43,13 +43,16 @@ def sum_outside(opened: OpenLoop) -> bool:
     """Replace carries that are sums over all steps by one computation; tell whether there are any.
 
     Products are taken out wherever they are. Other sums only where the values of all steps are
-    there anyway, so that they take no more memory.
+    there anyway, so that they take no more memory; and only those of gradients, whose order of
+    additions nobody has written down.
     """
     sums = _sums(opened)
     products = [entry for entry in sums if all(map(_is_outer_product, entry.terms))]
     finishes = {entry.place: _finish(opened, entry) for entry in products}
     for entry in sums:
-        if entry.place not in finishes and all(_is_at_hand(opened, term) for term in entry.terms):
+        _, _, output = opened.carries[entry.place]
+        at_hand = all(_is_at_hand(opened, term) for term in entry.terms)
+        if entry.place not in finishes and at_hand and output.loc.derived:
             finishes[entry.place] = _finish(opened, entry)
     for place, finish in finishes.items():
         opened.later(place, finish)

@@ -6,19 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.errors import FeedError, GraphError
+from symgraph.errors import DTypeError, FeedError, GraphError
 from symgraph.leaves import Constant, is_constant, lift
 from symgraph.location import user_location
 from symgraph.modes import is_training
 from symgraph.node import Node, Operand
-from symgraph.op import Elementwise, Op, Sample
+from symgraph.op import Attrs, Elementwise, Op, Sample
 from symgraph.ops.arguments import Array, ShapeLike, as_shape
 from symgraph.ops.comparison import where
 from symgraph.ops.composite import composite
 from symgraph.ops.index_leaves import linear_index
 from symgraph.ops.random import POSITIONS, float_dtype, in_dtype, uniform_at
 from symgraph.ops.streams import stream_key
-from symgraph.types import FLOATS, Shape
+from symgraph.types import FLOATS, Shape, TensorType
 
 
 def _is_ratio(values: Array) -> Array:
@@ -26,6 +26,8 @@ def _is_ratio(values: Array) -> Array:
 
 
 def _check_reference(ratio: Array) -> Array:
+    if ratio.dtype.kind != "f":
+        raise DTypeError(_NO_FLOAT)
     bad = ~_is_ratio(ratio)
     if np.any(bad):
         raise FeedError(f"the ratio to drop is in [0, 1), not {ratio[bad][0]}")
@@ -38,10 +40,20 @@ def _check_scalar(s: Any, ratio: Any) -> Any:  # opaque handles
     return ratio
 
 
+_NO_FLOAT = "the ratio to drop is a float"
+
+
+def _check_infer(types: tuple[Any, ...], attrs: Attrs) -> TensorType:
+    if types[0].element not in FLOATS:
+        raise DTypeError(f"{_NO_FLOAT}, not {types[0].element}")
+    declared: TensorType = types[0]
+    return declared
+
+
 CHECK_RATIO = Op(
     name="check_ratio",
     kind=Elementwise(_check_scalar, flags=lambda dtypes: ("ratio",)),
-    infer=lambda types, attrs: types[0],
+    infer=_check_infer,
     numpy=_check_reference,
     grad=lambda g, y, ratio: (g,),
     samples=(Sample(lambda rng: (rng.uniform(0.1, 0.9, 3),), {}, (0,)),),
@@ -59,7 +71,8 @@ def _expand_dropout(x: Node, drawn: Node, ratio: Node) -> Node:
 
 
 def _dropout(x: Array, drawn: Array, ratio: Array) -> Array:
-    ratio = CHECK_RATIO.numpy(ratio)
+    if ratio.dtype.kind != "i":  # an int in a graph is a constant, which was checked
+        ratio = CHECK_RATIO.numpy(ratio)
     share = np.asarray(1 - ratio).astype(x.dtype if x.dtype.kind == "f" else ratio.dtype)
     return np.asarray(np.where(drawn >= ratio, x / share, x.dtype.type(0)))
 
@@ -112,6 +125,7 @@ def dropout(
 
     Raises:
         GraphError: `ratio` is a number out of range.
+        DTypeError: `ratio` is a node and no float.
         FeedError: when called, with a ratio out of range.
 
     Example:
@@ -150,6 +164,7 @@ def dropout_mask(
 
     Raises:
         GraphError: `ratio` is a number out of range.
+        DTypeError: `ratio` is a node and no float.
         FeedError: when called, with a ratio out of range.
 
     Example:

@@ -167,6 +167,65 @@ def test_loops_inside_a_branch_keep_only_what_their_bodies_need():
     assert all(leaf in used for leaf in backward.attrs["body"].inputs)
 
 
+def test_what_steps_add_up_is_summed_behind_the_loop():
+    w, b = (Parameter(RNG.normal(size=s), n) for s, n in (((3, 3), "w"), ((3,), "b")))
+    xs = Placeholder("xs", ("T", "B", 3), "float64")
+
+    def step(h, x):
+        # The gradients of the weights have two terms in each step.
+        return sg.tanh(h @ w + b) + sg.sin(x @ w), None
+
+    h, _ = scan(step, xs[0], xs)
+    gradients = grad(h.sum(), [w, b])
+    _, backward = loops(staged(*gradients))
+    assert backward.attrs["carries"] == 1
+    assert "sum" not in body(backward) and body(backward).count("batch_matmul") == 1
+    f, reference = (compile([h, *gradients], mode=mode) for mode in ("native", "reference"))
+    for steps in (1, 2, 7):
+        values = RNG.normal(size=(steps, 4, 3))
+        for one, other in zip(f(xs=values), reference(xs=values), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10)
+
+
+def outer(x):
+    return sg.transpose(x, (1, 0)) @ x
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda c, x: ((c[0] + outer(x), c[1]), c[0]),
+        lambda c, x: ((n := c[0] + outer(x), c[1] + 1), n),
+        lambda c, x: ((c[0] + outer(x), c[0]), None),
+        lambda c, x: ((n := c[0] + outer(x), n), None),
+        lambda c, x: ((n := c[0] + outer(x), c[1] + n), n * 2),
+        lambda c, x: ((c[0] + (outer(x) + outer(x * 2)), c[1] + c[1]), None),
+        lambda c, x: ((c[0] + c[0] + outer(x), c[1] @ c[1]), (p := x @ V2, p, p @ V2, p * 2)),
+        lambda c, x: ((sg.tanh(p := c[0] @ V2), c[1]), (p, p.reshape(4), p @ V2)),
+    ],
+)
+def test_sums_and_products_that_others_read_stay_what_they_are(step):
+    xs = Placeholder("xs", ("T", 3, 2), "float64")
+    start = (sg.zeros((2, 2), dtype="float64"), sg.ones((2, 2), dtype="float64"))
+    (a, b), ys = scan(step, start, xs)
+    outputs = [a, b, *(ys if isinstance(ys, tuple) else () if ys is None else (ys,))]
+    functions = [compile(outputs, inputs=[xs, V2], mode=m) for m in ("native", "reference")]
+    feeds = {"xs": RNG.normal(size=(4, 3, 2)), "v2": RNG.normal(size=(2, 2))}
+    for one, other in zip(*(f(**feeds) for f in functions), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+V2 = Placeholder("v2", (2, 2), "float64")
+
+
+def test_a_product_that_steps_need_is_not_computed_once_more():
+    rows = Placeholder("rows", ("T", 2, 2), "float64")
+    h, ys = scan(lambda c, x: (sg.tanh(p := c @ V2 + x), (c @ V2, p)), V2, rows)
+    assert names(staged(h, *ys)).count("batch_matmul") == 0
+    h, y = scan(lambda c, x: (sg.tanh(c + x), c @ V2), V2, rows)
+    assert names(staged(h, y)).count("batch_matmul") == 1
+
+
 # Dtypes.
 
 

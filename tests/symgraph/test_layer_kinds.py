@@ -77,6 +77,7 @@ def test_rows_start_normal():
     np.testing.assert_allclose(weights, np.random.RandomState(0).randn(200, 50), rtol=1e-6)
 
 
+@pytest.mark.inventory("E5")
 @MODES
 @pytest.mark.parametrize("bad", [5, -1])
 def test_an_id_out_of_range_is_an_error(mode, bad):

@@ -69,6 +69,38 @@ def test_a_class_of_no_weight_counts_nothing():
     np.testing.assert_array_equal(gradient, [[0, 0]])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("mode", ["native", "reference"])
+def test_losses_of_softmax_and_sigmoid_are_those_of_their_logits(dtype, mode):
+    z = Placeholder("z", ("N", 3), dtype)
+    fed = np.array([[0, 110, 0], [0, -1000, 1000], [1, 2, 3]], dtype)
+    one_hot, labels = np.eye(3, dtype=dtype), np.arange(3)
+    pairs = [
+        (
+            nn.categorical_cross_entropy(nn.softmax(z), one_hot),
+            nn.softmax_cross_entropy(z, labels),
+        ),
+        (nn.binary_cross_entropy(sg.sigmoid(z), one_hot), nn.sigmoid_cross_entropy(z, one_hot)),
+    ]
+    for of_probabilities, of_logits in pairs:
+        outputs = [of_probabilities, grad(of_probabilities, z), of_logits, grad(of_logits, z)]
+        value, slope, exact, exact_slope = sg.compile(outputs, mode=mode)(z=fed)
+        assert value == exact
+        np.testing.assert_array_equal(slope, exact_slope)
+        assert np.isfinite(slope).all()
+        assert slope[0, 0] < -0.1
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_class_without_probability_costs_a_finite_amount(dtype):
+    least = {"float32": 1e-7, "float64": 1e-15}[dtype]
+    value, gradient = _loss(
+        nn.categorical_cross_entropy, np.array([[0, 1]], dtype), np.array([[1, 0]], dtype)
+    )
+    np.testing.assert_allclose(value, -np.log(least), rtol=1e-6)
+    np.testing.assert_array_equal(gradient, [[0, 0]])
+
+
 def test_sigmoid_cross_entropy_values():
     value, gradient = _loss(nn.sigmoid_cross_entropy, [[2.0], [-1.0]], [[1], [0]])
     np.testing.assert_allclose(value, 0.2200948493, atol=1e-10)

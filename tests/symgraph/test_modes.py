@@ -151,3 +151,27 @@ def test_a_chain_without_gradients_keeps_one_intermediate_at_most():
     memory = sg.compile(y).memory(N=1_000_000)
     assert memory.arena <= 8_000_000
     assert memory.outputs == 8_000_000
+
+
+@pytest.mark.parametrize("mode", ["native", "reference"])
+@pytest.mark.parametrize("ratio", [-1.0, 1.0, 1.5, np.nan])
+def test_a_ratio_out_of_range_is_refused_when_it_is_fed(ratio, mode):
+    x, fed = sg.Placeholder("x", ("N",), "float32"), sg.Placeholder("ratio", (), "float32")
+    w = sg.Parameter(np.float32(2), "w")
+    y = sg.nn.dropout(x * w, fed, seed=0)
+    f = sg.compile(y, updates={w: w + y.sum()}, mode=mode)
+    with pytest.raises(
+        sg.FeedError,
+        match=rf"the ratio to drop is in \[0, 1\), not {ratio}[\s\S]*test_modes\.py:\d+",
+    ):
+        f(x=_ones(5), ratio=np.float32(ratio))
+    assert w.value == 2
+    assert f(x=_ones(5), ratio=np.float32(0)).tolist() == [2] * 5
+
+
+def test_a_ratio_is_a_float():
+    ratio = sg.Placeholder("ratio", (), "bool")
+    with pytest.raises(sg.DTypeError, match="the ratio to drop is a float, not bool"):
+        sg.nn.dropout(sg.Placeholder("x", ("N",), "float32"), ratio)
+    with pytest.raises(sg.GraphError, match=r"the ratio to drop is in \[0, 1\), not 1.5"):
+        sg.nn.dropout(sg.Placeholder("x", ("N",), "float32"), np.float32(1.5))

@@ -22,6 +22,15 @@ def test_a_rate_that_is_none_is_refused(rate):
         sg.optim.SGD(rate)
 
 
+@pytest.mark.parametrize("rate", [-3, np.nan, np.inf])
+def test_a_rate_that_is_none_cannot_be_set(rate):
+    optimizer = sg.optim.Adam(0.1)
+    with pytest.raises(sg.GraphError, match=rf"the learning rate is a finite number.*\n{HERE}"):
+        optimizer.learning_rate.value = rate
+    assert optimizer.learning_rate.value == 0.1
+    optimizer.learning_rate.value = 0
+
+
 def test_a_rate_with_axes_is_refused():
     with pytest.raises(sg.ShapeError, match=rf"one number, not 'rate' \(float32\[3\]{HERE}"):
         sg.optim.SGD(sg.Placeholder("rate", shape=(3,), dtype="float32"))

@@ -143,6 +143,34 @@ def test_an_epoch_is_the_mean_over_its_rows_and_not_over_its_batches():
     assert model.evaluate(x, t, batch_size=3)["loss"] == pytest.approx(history["loss"][0], rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("loss", "activation", "targets", "expected"),
+    [
+        ("categorical_crossentropy", sg.softmax, [[1, 0, 0]], 110.0),
+        ("sparse_categorical_crossentropy", sg.softmax, [0], 110.0),
+        ("binary_crossentropy", sg.sigmoid, [[0.5, 0, 0.5]], (110 + 2 * np.log(2)) / 3),
+    ],
+)
+def test_a_model_that_is_sure_and_wrong_still_learns(loss, activation, targets, expected):
+    model = Sequential(Linear(3, in_size=1), activation)
+    model.l0.W.value = [[0, 110, 0]]
+    model.compile(sg.optim.SGD(1.0), loss)
+    history = model.fit(np.ones((1, 1), "f4"), np.array(targets), verbose=0)
+    assert history["loss"] == pytest.approx([expected], rel=1e-6)
+    assert np.isfinite(model.l0.W.value).all()
+    assert model.l0.W.value[0, 1] < 110
+
+
+def test_losses_by_name_average_over_elements_and_functions_over_rows():
+    x, t = np.ones((4, 2), "f4"), np.zeros((4, 3), "f4")
+    expected = {"mse": 4.0, "mae": 2.0, sg.nn.mean_squared_error: 12.0}
+    for loss, value in expected.items():
+        model = Sequential(Linear(3, in_size=2))
+        model.l0.W.value = np.ones((2, 3))
+        model.compile(sg.optim.SGD(0.0), loss)
+        assert model.evaluate(x, t) == {"loss": value}
+
+
 def test_the_graph_is_written_with_the_first_data_where_nobody_knows_the_input():
     model = Sequential(Flatten(), Linear(3, seed=0)).compile("sgd", "softmax_cross_entropy")
     with pytest.raises(
