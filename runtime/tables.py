@@ -184,7 +184,8 @@ def grain_of(extent: int, work: int, pieces: int) -> int:
     """
     if pieces < 2 or extent <= 1 or work < 2 * GRAIN_WORK:
         return 0
-    smallest = -(-GRAIN_WORK * extent // work)
+    # To the nearest: three large pieces for two threads are better cut one by one.
+    smallest = max(1, (2 * GRAIN_WORK * extent + work) // (2 * work))
     grain = max(smallest, -(-extent // pieces))
     if grain > 1024:
         grain = -(-grain // 1024) * 1024
