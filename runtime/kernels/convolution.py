@@ -6,6 +6,7 @@ exists: a panel of it is made where it is needed, in a buffer of some ten kiloby
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from symgraph.runtime.jit import KernelSource
@@ -35,6 +36,9 @@ __all__ = [
     "weight_parts",
 ]
 
+Emitter = Callable[..., None]
+"""Emits a kernel's body: emitter(builder, tile, dtype, args, lo, hi)."""
+
 VERSION = 8  # raised whenever the emitted code changes, so that cached kernels are not reused
 
 
@@ -58,10 +62,10 @@ def convolution_source(dtype: str, *, shape: TileShape | None = None) -> KernelS
     """
     tile = _tile(dtype, shape)
 
-    def build(builder: Any, args: Any, lo: Any, hi: Any) -> None:
+    def emitter() -> Emitter:
         from symgraph.runtime.kernels.convolution_nest import emit_convolution
 
-        emit_convolution(builder, tile, dtype, args, lo, hi)
+        return emit_convolution
 
     listing = "\n".join(
         [
@@ -73,8 +77,7 @@ def convolution_source(dtype: str, *, shape: TileShape | None = None) -> KernelS
             "    result[n, r, p] = total",
         ]
     )
-    key_text = f"convolution {VERSION} {dtype} ({tile.describe()})"
-    return KernelSource(key_text=key_text, build=build, listing=listing)
+    return _described("convolution", dtype, tile, emitter, listing)
 
 
 def convolution_weight_source(dtype: str, *, shape: TileShape | None = None) -> KernelSource:
@@ -97,10 +100,10 @@ def convolution_weight_source(dtype: str, *, shape: TileShape | None = None) -> 
     """
     tile = _tile(dtype, shape)
 
-    def build(builder: Any, args: Any, lo: Any, hi: Any) -> None:
+    def emitter() -> Emitter:
         from symgraph.runtime.kernels.convolution_weight import emit_weight_gradient
 
-        emit_weight_gradient(builder, tile, dtype, args, lo, hi)
+        return emit_weight_gradient
 
     listing = "\n".join(
         [
@@ -112,8 +115,7 @@ def convolution_weight_source(dtype: str, *, shape: TileShape | None = None) -> 
             "    weight[part, o, c, tap] = total",
         ]
     )
-    key_text = f"convolution_weight {VERSION} {dtype} ({tile.describe()})"
-    return KernelSource(key_text=key_text, build=build, listing=listing)
+    return _described("convolution_weight", dtype, tile, emitter, listing)
 
 
 def convolution_scatter_source(dtype: str, *, shape: TileShape | None = None) -> KernelSource:
@@ -136,10 +138,10 @@ def convolution_scatter_source(dtype: str, *, shape: TileShape | None = None) ->
     """
     tile = _tile(dtype, shape)
 
-    def build(builder: Any, args: Any, lo: Any, hi: Any) -> None:
+    def emitter() -> Emitter:
         from symgraph.runtime.kernels.convolution_scatter import emit_scatter
 
-        emit_scatter(builder, tile, dtype, args, lo, hi)
+        return emit_scatter
 
     listing = "\n".join(
         [
@@ -151,7 +153,18 @@ def convolution_scatter_source(dtype: str, *, shape: TileShape | None = None) ->
             "        result[n, c, window p at tap] += total",
         ]
     )
-    key_text = f"convolution_scatter {VERSION} {dtype} ({tile.describe()})"
+    return _described("convolution_scatter", dtype, tile, emitter, listing)
+
+
+def _described(
+    name: str, dtype: str, tile: TileShape, emitter: Callable[[], Emitter], listing: str
+) -> KernelSource:
+    """Return the source of a kernel whose emitter is imported when it is needed."""
+
+    def build(builder: Any, args: Any, lo: Any, hi: Any) -> None:
+        emitter()(builder, tile, dtype, args, lo, hi)
+
+    key_text = f"{name} {VERSION} {dtype} ({tile.describe()})"
     return KernelSource(key_text=key_text, build=build, listing=listing)
 
 

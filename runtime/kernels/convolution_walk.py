@@ -6,6 +6,7 @@ rows of the grid: its runs.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ class _Range:
     last_tap: ir.Value
 
 
-class Walk:
+class Walk(ABC):
     """Emits the walk over the grid, and the loops over taps and channels.
 
     A kind of walk notes each run of columns as it comes, and then moves vectors.
@@ -210,17 +211,17 @@ class Walk:
             row = emit.offset(builder, place, further)
             move(row, builder.add(tap.distance, distance))
 
+    @abstractmethod
     def _begin(self) -> None:
         """Forget the runs of the vector before."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _add_run(self, address: ir.Value, mask: ir.Value) -> None:
         """Note where lane 0 of a run would lie, and which lanes it has."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _emit_channels(self, tap: Tap) -> None:
         """Emit what a tap moves, for all its channels."""
-        raise NotImplementedError
 
 
 class RunWalk(Walk):
@@ -283,13 +284,13 @@ class RunWalk(Walk):
             with otherwise:
                 self._emit_for_count(tap, count, unrolled + 1)
 
+    @abstractmethod
     def _mover(self, tap: Tap, count: int) -> Mover:
         """Return what moves a vector of a fixed number of runs."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _mover_of_all(self, tap: Tap, count: ir.Value) -> Mover:
         """Return what moves a vector of any number of runs."""
-        raise NotImplementedError
 
 
 def define_walk(

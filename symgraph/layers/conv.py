@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from symgraph.errors import ShapeError
@@ -70,8 +71,9 @@ class _Convolution(Weighted):
         self.W = self._parameter("W", self._weight_shape(), self.initial, fans)
         self.b = self._parameter("b", (self.out_channels,), zeros) if self.bias else None
 
+    @abstractmethod
     def _weight_shape(self) -> tuple[int, ...]:
-        raise NotImplementedError
+        """Return the shape of the filters."""
 
 
 class Conv2d(_Convolution):

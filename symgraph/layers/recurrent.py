@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -132,8 +133,9 @@ class Recurrent(Weighted):
         self._take_size(node)
         return self._step(state, node)
 
+    @abstractmethod
     def _step(self, state: Nodes, x: Node) -> Nodes:
-        raise NotImplementedError
+        """Build the state after one step, for an input that fits."""
 
     def zero_state(self, batch: Extent | None) -> Nodes:
         """Return a state of zeros: nodes of shape (batch, hidden)."""

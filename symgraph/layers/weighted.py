@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -96,9 +97,9 @@ class Weighted(Layer):
         if self.made[0] not in vars(self):
             self._make()
 
+    @abstractmethod
     def _make(self) -> None:
         """Set the attributes in `made`."""
-        raise NotImplementedError
 
     def _parameter(
         self,

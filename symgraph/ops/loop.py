@@ -137,21 +137,22 @@ def carried(position: int, start: TensorType, end: Node) -> TensorType:
     return TensorType(dtype, start.dims, start.weak and end.type.weak)
 
 
-def settled_carries(inputs: tuple[Node, ...], attrs: Attrs) -> tuple[Node, ...]:
-    """Return the operands of a loop with weak carries in the dtype that the body gives them.
-
-    The operands themselves if there is nothing to change.
-    """
+def settled_carry(start: Node, end: Node) -> Node:
+    """Return the start of a carry; a weak one in the dtype that the body gives it."""
     from symgraph.ops.elementwise import cast
 
+    types = start.type, end.type
+    if any(map(is_open, types)) or not start.type.weak or end.type.weak:
+        return start
+    return cast(start, end.type.element) if promote(types) == end.type.element else start
+
+
+def settled_carries(inputs: tuple[Node, ...], attrs: Attrs) -> tuple[Node, ...]:
+    """Return the operands of a loop with settled carries; `inputs` itself if nothing changes."""
     first = int(attrs["counted"])
     settled = list(inputs)
-    for k, end in enumerate(attrs["body"].outputs[: attrs["carries"]]):
-        start = inputs[first + k].type
-        if is_open(start) or is_open(end.type) or not start.weak or end.type.weak:
-            continue
-        if promote((start, end.type)) == end.type.element:
-            settled[first + k] = cast(inputs[first + k], end.type.element)
+    for k, end in enumerate(attrs["body"].outputs[: attrs["carries"]], start=first):
+        settled[k] = settled_carry(settled[k], end)
     same = all(new is old for new, old in zip(settled, inputs, strict=True))
     return inputs if same else tuple(settled)
 

@@ -20,7 +20,7 @@ from symgraph.ops.adjoint import SELECTING, behind_selection, mark_behind_select
 from symgraph.ops.branches import substituted
 from symgraph.ops.composite import argument
 from symgraph.ops.control import PROJECT
-from symgraph.ops.loop import CAPACITY, LOOP, Parts, parts
+from symgraph.ops.loop import CAPACITY, LOOP, Parts, parts, trips
 from symgraph.ops.views import broadcast_to, reshape
 from symgraph.types import FLOATS, TensorType, TupleType
 
@@ -276,8 +276,6 @@ def _backward(
 
 def _length(y: Node, attrs: Mapping[str, Any]) -> Any:
     """Return how many steps the loop `y` takes at most."""
-    from symgraph.ops.loop import trips
-
     return trips(tuple(node.type for node in y.inputs), attrs)
 
 

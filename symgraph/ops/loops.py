@@ -26,8 +26,7 @@ from symgraph.ops.branches import (
 from symgraph.ops.comparison import not_equal
 from symgraph.ops.composite import argument
 from symgraph.ops.control import PROJECT
-from symgraph.ops.elementwise import cast
-from symgraph.ops.loop import LOOP, carried, is_open, row_type
+from symgraph.ops.loop import LOOP, carried, is_open, row_type, settled_carry
 from symgraph.ops.random_bits import RANDOM_BITS
 from symgraph.types import UNKNOWN, TensorType
 
@@ -249,14 +248,12 @@ def _settled(
 def _kept(name: str, position: int, start: Node, end: Node) -> Node:
     """Return the start of a carry in the dtype that all steps keep."""
     try:
-        declared = carried(position, start.type, end)
+        carried(position, start.type, end)
     except SymGraphError as error:
         raise type(error)(
             f"{name}: {error}\n  init: {describe(start)}\n  at {user_location()}"
         ) from None
-    if declared is UNKNOWN or not start.type.weak or declared.weak:
-        return start
-    return cast(start, declared.element)
+    return settled_carry(start, end)
 
 
 def _loop(
