@@ -3,32 +3,46 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
 from benchmarks.machine import available_cores, describe_machine, restart_evenly
 
+_ROUNDS = {"run": 30, "overhead": 50, "startup": 7}
 
-def main(arguments: list[str]) -> None:
+
+def main(arguments: list[str]) -> int:
     """Run the command that the arguments name.
 
     Args:
         arguments: The command line after `python -m benchmarks`.
+
+    Returns:
+        The status of the process: 2 where a GPU was asked for and there is none.
     """
     options = _parser().parse_args(arguments)
     restart_evenly(arguments, options.threads)
     machine = describe_machine(options.threads)
     # Imported here: these load NumPy, which must not start with threads of its own choice.
-    from benchmarks import commands
     from benchmarks.report import machine_text
 
-    print(machine_text(machine), end="\n\n")
+    print(machine_text(machine), end="\n\n", flush=True)
+    if options.command == "run" and options.device != "cpu":
+        # Nothing else is: the machine of a GPU need not have what the CPU's suite takes.
+        from benchmarks.cuda.command import run_on_device
+
+        return run_on_device(options, machine)
+    from benchmarks import commands
+
+    options.repeats = options.repeats or _ROUNDS[options.command]
     if options.command == "run":
         commands.run_cases(options, machine)
     elif options.command == "overhead":
         commands.run_overhead(options, machine)
     else:
         commands.run_startup(options, machine)
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,7 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="time the cases, every peer in turn")
     run.add_argument("--only", metavar="NAME", action="append", help="a case (may be repeated)")
     run.add_argument("--png", type=Path, help="where to draw the chart")
-    run.add_argument("--device", choices=["cpu"], default="cpu", help="where the cases run")
+    run.add_argument("--device", type=_device, default="cpu", help="cpu, cuda, cuda:1, ...")
+    _add_options_of_a_gpu(run.add_argument_group("on a GPU"))
     overhead = commands.add_parser("overhead", help="the cost of a call and of an instruction")
     startup = commands.add_parser("startup", help="fresh processes, cold and warm")
     startup.add_argument(
@@ -46,11 +61,30 @@ def _parser() -> argparse.ArgumentParser:
         choices=["first_result", "compile_length"],
         help="what to time; both where this is left out",
     )
-    for command, repeats in ((run, 30), (overhead, 50), (startup, 7)):
-        command.add_argument("--repeats", type=_positive, default=repeats, help="rounds")
+    for command in (run, overhead, startup):
+        command.add_argument("--repeats", type=_positive, help="rounds")
         command.add_argument("--threads", type=_positive, default=available_cores())
         command.add_argument("--json", type=Path, help="where to write the record")
     return parser
+
+
+def _add_options_of_a_gpu(run: argparse._ArgumentGroup) -> None:
+    run.add_argument("--quick", action="store_true", help="some rows, in under three minutes")
+    run.add_argument("--seconds", type=_positive, help="when to begin no further peer")
+    run.add_argument("--page", type=Path, help="where to write the page of results")
+    run.add_argument(
+        "--unmeasured",
+        nargs="?",
+        const="",
+        metavar="REASON",
+        help="measure nothing: write the page with every row as unmeasured",
+    )
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", text):
+        raise argparse.ArgumentTypeError(f"{text} is neither cpu nor cuda nor cuda:1 and so on")
+    return text
 
 
 def _positive(text: str) -> int:
@@ -61,4 +95,4 @@ def _positive(text: str) -> int:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

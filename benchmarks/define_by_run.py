@@ -20,16 +20,40 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array: TypeAlias = NDArray[Any]
+Array: TypeAlias = Any
+"""An array of the module that computes."""
 Operand: TypeAlias = "Variable | Array | float"
+
+
+class Arrays:
+    """Says which module's functions compute: NumPy, or CuPy, which has them by the same names."""
+
+    module: Any = np
 
 
 class _Recording:
     """Says whether functions record what made their outputs."""
 
     enabled = True
+
+
+@contextlib.contextmanager
+def computing_with(module: Any) -> Iterator[None]:
+    """Let functions compute with the arrays of another module within a `with` block.
+
+    Args:
+        module: `cupy`, say; variables must hold its arrays.
+
+    Yields:
+        Nothing.
+    """
+    before = Arrays.module
+    Arrays.module = module
+    try:
+        yield
+    finally:
+        Arrays.module = before
 
 
 @contextlib.contextmanager
@@ -70,7 +94,8 @@ class Variable:
     @property
     def shape(self) -> tuple[int, ...]:
         """Return the shape of the value."""
-        return self.data.shape
+        shape: tuple[int, ...] = self.data.shape
+        return shape
 
     def clear_grad(self) -> None:
         """Forget the gradient, which `backward` would otherwise add to."""
@@ -84,7 +109,7 @@ class Variable:
             create_graph: Record the derivatives, so that they can be differentiated again.
         """
         if self.grad is None:
-            self.grad = Variable(np.ones_like(self.data))
+            self.grad = Variable(Arrays.module.ones_like(self.data))
         order = _ReverseOrder()
         order.add(self.creator)
         with recording(create_graph):
@@ -154,7 +179,9 @@ class Function:
     def __call__(self, *inputs: Variable) -> Variable:
         """Run `forward` and, unless recording is off, link the result to this function."""
         # NumPy turns 0-d results into scalars; values stay arrays here.
-        output = Variable(np.asarray(self.forward(*[variable.data for variable in inputs])))
+        output = Variable(
+            Arrays.module.asarray(self.forward(*[variable.data for variable in inputs]))
+        )
         if _Recording.enabled:
             self.inputs = inputs
             self.generation = max([variable.generation for variable in inputs])
@@ -208,14 +235,16 @@ def _lift(operand: Operand, partner: Variable) -> Variable:
     """Return an operand as a variable; Python numbers take the partner's dtype."""
     if isinstance(operand, Variable):
         return operand
-    if isinstance(operand, np.ndarray):
+    if isinstance(operand, Arrays.module.ndarray):
         return Variable(operand)
-    return Variable(np.asarray(operand, dtype=partner.data.dtype))
+    # A scalar of NumPy's: CuPy passes it to its kernels by value, where an array would be copied.
+    number: Any = partner.data.dtype.type(operand)
+    return Variable(number)
 
 
 class _Negate(Function):
     def forward(self, *arrays: Array) -> Array:
-        return np.negative(arrays[0])
+        return Arrays.module.negative(arrays[0])
 
     def backward(self, gradient: Variable) -> tuple[Variable, ...]:
         return (-gradient,)
@@ -223,7 +252,7 @@ class _Negate(Function):
 
 class _Add(Function):
     def forward(self, *arrays: Array) -> Array:
-        return np.add(*arrays)
+        return Arrays.module.add(*arrays)
 
     def backward(self, gradient: Variable) -> tuple[Variable, ...]:
         x, y = self.inputs
@@ -232,7 +261,7 @@ class _Add(Function):
 
 class _Subtract(Function):
     def forward(self, *arrays: Array) -> Array:
-        return np.subtract(*arrays)
+        return Arrays.module.subtract(*arrays)
 
     def backward(self, gradient: Variable) -> tuple[Variable, ...]:
         x, y = self.inputs
@@ -241,7 +270,7 @@ class _Subtract(Function):
 
 class _Multiply(Function):
     def forward(self, *arrays: Array) -> Array:
-        return np.multiply(*arrays)
+        return Arrays.module.multiply(*arrays)
 
     def backward(self, gradient: Variable) -> tuple[Variable, ...]:
         x, y = self.inputs
@@ -250,7 +279,7 @@ class _Multiply(Function):
 
 class _Divide(Function):
     def forward(self, *arrays: Array) -> Array:
-        return np.divide(*arrays)
+        return Arrays.module.divide(*arrays)
 
     def backward(self, gradient: Variable) -> tuple[Variable, ...]:
         x, y = self.inputs
@@ -272,7 +301,7 @@ class _Power(Function):
 
 class _MatMul(Function):
     def forward(self, *arrays: Array) -> Array:
-        return np.matmul(*arrays)
+        return Arrays.module.matmul(*arrays)
 
     def backward(self, gradient: Variable) -> tuple[Variable, ...]:
         x, y = self.inputs
@@ -304,7 +333,7 @@ class _Sum(Function):
         self._keepdims = keepdims
 
     def forward(self, *arrays: Array) -> Array:
-        return np.asarray(arrays[0].sum(axis=self._axis, keepdims=self._keepdims))
+        return Arrays.module.asarray(arrays[0].sum(axis=self._axis, keepdims=self._keepdims))
 
     def backward(self, gradient: Variable) -> tuple[Variable, ...]:
         shape = self.inputs[0].shape
@@ -320,7 +349,7 @@ class _BroadcastTo(Function):
         self._shape = shape
 
     def forward(self, *arrays: Array) -> Array:
-        return np.broadcast_to(arrays[0], self._shape)
+        return Arrays.module.broadcast_to(arrays[0], self._shape)
 
     def backward(self, gradient: Variable) -> tuple[Variable, ...]:
         return (sum_to(gradient, self.inputs[0].shape),)

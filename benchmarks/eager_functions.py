@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from benchmarks.define_by_run import Array, Function, Variable, broadcast_to, matmul, sum_to
+from benchmarks.define_by_run import Array, Arrays, Function, Variable, broadcast_to, matmul, sum_to
 
 
 class _Exp(Function):
     def forward(self, *arrays: Array) -> Array:
-        return np.exp(arrays[0])
+        return Arrays.module.exp(arrays[0])
 
     def backward(self, gradient: Variable) -> tuple[Variable, ...]:
         return (gradient * self.output(),)
@@ -17,7 +15,7 @@ class _Exp(Function):
 
 class _Log(Function):
     def forward(self, *arrays: Array) -> Array:
-        return np.log(arrays[0])
+        return Arrays.module.log(arrays[0])
 
     def backward(self, gradient: Variable) -> tuple[Variable, ...]:
         return (gradient / self.inputs[0],)
@@ -25,7 +23,7 @@ class _Log(Function):
 
 class _Sin(Function):
     def forward(self, *arrays: Array) -> Array:
-        return np.sin(arrays[0])
+        return Arrays.module.sin(arrays[0])
 
     def backward(self, gradient: Variable) -> tuple[Variable, ...]:
         return (gradient * cos(self.inputs[0]),)
@@ -33,7 +31,7 @@ class _Sin(Function):
 
 class _Cos(Function):
     def forward(self, *arrays: Array) -> Array:
-        return np.cos(arrays[0])
+        return Arrays.module.cos(arrays[0])
 
     def backward(self, gradient: Variable) -> tuple[Variable, ...]:
         return (gradient * -sin(self.inputs[0]),)
@@ -41,7 +39,7 @@ class _Cos(Function):
 
 class _Tanh(Function):
     def forward(self, *arrays: Array) -> Array:
-        return np.tanh(arrays[0])
+        return Arrays.module.tanh(arrays[0])
 
     def backward(self, gradient: Variable) -> tuple[Variable, ...]:
         y = self.output()
@@ -51,7 +49,7 @@ class _Tanh(Function):
 class _Sigmoid(Function):
     def forward(self, *arrays: Array) -> Array:
         # By tanh, which does not overflow, and in place, so that it takes one buffer.
-        y = np.tanh(arrays[0] * 0.5)
+        y = Arrays.module.tanh(arrays[0] * 0.5)
         y *= 0.5
         y += 0.5
         return y
@@ -63,7 +61,7 @@ class _Sigmoid(Function):
 
 class _Relu(Function):
     def forward(self, *arrays: Array) -> Array:
-        return np.maximum(arrays[0], 0.0)
+        return Arrays.module.maximum(arrays[0], 0.0)
 
     def backward(self, gradient: Variable) -> tuple[Variable, ...]:
         return (gradient * (self.inputs[0].data > 0),)
@@ -88,7 +86,7 @@ class _Linear(Function):
 class _Softmax(Function):
     def forward(self, *arrays: Array) -> Array:
         y: Array = arrays[0] - arrays[0].max(axis=1, keepdims=True)
-        np.exp(y, out=y)
+        Arrays.module.exp(y, out=y)
         y /= y.sum(axis=1, keepdims=True)
         return y
 
@@ -105,21 +103,23 @@ class _SoftmaxCrossEntropy(Function):
     def forward(self, *arrays: Array) -> Array:
         logits = arrays[0]
         shifted = logits - logits.max(axis=1, keepdims=True)
-        log_of_sum = np.log(np.exp(shifted).sum(axis=1))
-        picked = shifted[np.arange(len(logits)), self._labels]
-        return np.asarray((log_of_sum - picked).mean())
+        log_of_sum = Arrays.module.log(Arrays.module.exp(shifted).sum(axis=1))
+        picked = shifted[Arrays.module.arange(len(logits)), self._labels]
+        return Arrays.module.asarray((log_of_sum - picked).mean())
 
     def backward(self, gradient: Variable) -> tuple[Variable, ...]:
         (logits,) = self.inputs
         batch, classes = logits.shape
-        one_hot = np.eye(classes, dtype=logits.data.dtype)[self._labels]
+        one_hot = Arrays.module.eye(classes, dtype=logits.data.dtype)[self._labels]
         return ((softmax(logits) - one_hot) * (gradient * (1.0 / batch)),)
 
 
 class _MeanSquaredError(Function):
     def forward(self, *arrays: Array) -> Array:
         difference = (arrays[0] - arrays[1]).ravel()
-        return np.asarray(difference.dot(difference) / difference.dtype.type(difference.size))
+        return Arrays.module.asarray(
+            difference.dot(difference) / difference.dtype.type(difference.size)
+        )
 
     def backward(self, gradient: Variable) -> tuple[Variable, ...]:
         prediction, target = self.inputs

@@ -6,7 +6,7 @@ from functools import reduce
 
 import numpy as np
 
-from benchmarks.define_by_run import Array, Function, Variable, reshape
+from benchmarks.define_by_run import Array, Arrays, Function, Variable, reshape
 from benchmarks.eager_functions import linear
 
 Shape = tuple[int, ...]
@@ -34,10 +34,10 @@ class _Windows(Function):
         batch, channels, height, width = arrays[0].shape
         # With channels last, as the product of a convolution has them, each copy is of whole runs.
         outer = (batch, height + 2 * margin, width + 2 * margin, channels)
-        padded = np.zeros(outer, arrays[0].dtype)
+        padded = Arrays.module.zeros(outer, arrays[0].dtype)
         inner = padded[:, margin : margin + height, margin : margin + width]
         inner[...] = arrays[0].transpose(0, 2, 3, 1)
-        windows = np.empty((batch, height, width, size, size, channels), arrays[0].dtype)
+        windows = Arrays.module.empty((batch, height, width, size, size, channels), arrays[0].dtype)
         for row, column in np.ndindex(size, size):
             windows[:, :, :, row, column] = padded[:, row : row + height, column : column + width]
         return windows.reshape(batch * height * width, size * size * channels)
@@ -58,7 +58,7 @@ class _SumOfWindows(Function):
         batch, channels, height, width = self._shape
         windows = arrays[0].reshape(batch, height, width, size, size, channels)
         outer = (batch, height + 2 * margin, width + 2 * margin, channels)
-        padded = np.zeros(outer, arrays[0].dtype)
+        padded = Arrays.module.zeros(outer, arrays[0].dtype)
         for row, column in np.ndindex(size, size):
             padded[:, row : row + height, column : column + width] += windows[:, :, :, row, column]
         images = padded[:, margin : margin + height, margin : margin + width]
@@ -71,10 +71,10 @@ class _SumOfWindows(Function):
 class _MaxPool(Function):
     def forward(self, *arrays: Array) -> Array:
         corners = _corners(arrays[0])
-        y: Array = reduce(np.maximum, corners)
+        y: Array = reduce(Arrays.module.maximum, corners)
         # Which of the four it was, the first one where several are largest.
         self._taken: list[Array] = []
-        free = np.ones_like(y, dtype=bool)
+        free = Arrays.module.ones_like(y, dtype=bool)
         for corner in corners:
             taken = (corner == y) & free
             free &= ~taken
@@ -92,10 +92,10 @@ class _Unpool(Function):
 
     def forward(self, *arrays: Array) -> Array:
         batch, channels, height, width = self._shape
-        images = np.empty((batch, height, width, channels), arrays[0].dtype)
+        images = Arrays.module.empty((batch, height, width, channels), arrays[0].dtype)
         images = images.transpose(0, 3, 1, 2)
         for corner, taken in zip(_corners(images), self._taken, strict=True):
-            np.multiply(arrays[0], taken, out=corner)
+            Arrays.module.multiply(arrays[0], taken, out=corner)
         return images
 
     def backward(self, gradient: Variable) -> tuple[Variable, ...]:
@@ -107,7 +107,7 @@ class _Pick(Function):
         self._taken = taken
 
     def forward(self, *arrays: Array) -> Array:
-        picked: Array = np.zeros_like(self._taken[0], arrays[0].dtype)
+        picked: Array = Arrays.module.zeros_like(self._taken[0], arrays[0].dtype)
         for corner, taken in zip(_corners(arrays[0]), self._taken, strict=True):
             picked += corner * taken
         return picked

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
-
-from benchmarks.define_by_run import Array, Variable
+from benchmarks.define_by_run import Array, Arrays, Variable
 
 
 class Optimizer(Protocol):
@@ -52,7 +50,7 @@ class Momentum:
         self._parameters = parameters
         self._rate = rate
         self._momentum = momentum
-        self._velocities = [np.zeros_like(parameter.data) for parameter in parameters]
+        self._velocities = [Arrays.module.zeros_like(parameter.data) for parameter in parameters]
 
     def update(self) -> None:
         """Move the parameters by one step, against their gradients."""
@@ -85,8 +83,8 @@ class Adam:
         self._decays = decays
         self._epsilon = epsilon
         self._steps = 0
-        self._means = [np.zeros_like(parameter.data) for parameter in parameters]
-        self._squares = [np.zeros_like(parameter.data) for parameter in parameters]
+        self._means = [Arrays.module.zeros_like(parameter.data) for parameter in parameters]
+        self._squares = [Arrays.module.zeros_like(parameter.data) for parameter in parameters]
 
     def update(self) -> None:
         """Move the parameters by one step, against their gradients."""
@@ -100,7 +98,7 @@ class Adam:
             gradient = _gradient(parameter)
             mean += (1.0 - first) * (gradient - mean)
             square += (1.0 - second) * (gradient * gradient - square)
-            denominator = np.sqrt(square * square_scale) + self._epsilon
+            denominator = Arrays.module.sqrt(square * square_scale) + self._epsilon
             parameter.data -= self._rate * mean_scale * mean / denominator
 
 

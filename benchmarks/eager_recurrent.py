@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from benchmarks.define_by_run import Array, Function, Variable
+from benchmarks.define_by_run import Array, Arrays, Function, Variable
 from benchmarks.eager_functions import linear, sigmoid, tanh
 
 
@@ -28,7 +26,7 @@ class _PlacedColumns(Function):
         self._width = width
 
     def forward(self, *arrays: Array) -> Array:
-        placed = np.zeros((len(arrays[0]), self._width), arrays[0].dtype)
+        placed = Arrays.module.zeros((len(arrays[0]), self._width), arrays[0].dtype)
         placed[:, self._start : self._stop] = arrays[0]
         return placed
 

@@ -16,7 +16,20 @@ THREAD_VARIABLES = (
     "OPENBLAS_NUM_THREADS",
     "TORCH_NUM_THREADS",
 )
-_PACKAGES = ("dezero", "llvmlite", "numba", "numpy", "scipy", "symgraph", "torch")
+_PACKAGES = (
+    "cupy-cuda12x",
+    "cupy-cuda13x",
+    "dezero",
+    "jax",
+    "jaxlib",
+    "llvmlite",
+    "numba",
+    "numpy",
+    "scipy",
+    "symgraph",
+    "torch",
+    "triton",
+)
 
 
 def available_cores() -> int:

@@ -11,7 +11,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from symgraph.compiler.lower_copy import lower_buffer_copy
-from symgraph.runtime.plan import Buffer, BufferKind, Instruction, Opcode, StatusAddress
+from symgraph.runtime.plan import (
+    Buffer,
+    BufferKind,
+    CudaCall,
+    Instruction,
+    Opcode,
+    StatusAddress,
+)
 from symgraph.types import TensorType
 
 if TYPE_CHECKING:
@@ -28,7 +35,8 @@ def commit_updates(lowering: Lowering, updates: list[tuple[int, int]]) -> list[I
     rows = lowering.instructions
     if not updates:
         return [*rows, Instruction(Opcode.HALT)]
-    moved, direct = _movable(rows, dict(updates), set(lowering.probes))
+    unguarded = {n for n, k in enumerate(lowering.kernels) if isinstance(k, CudaCall)}
+    moved, direct = _movable(rows, dict(updates), set(lowering.probes), unguarded)
     renamed = {value: parameter for value, parameter in updates if value in direct}
     probes = {
         number: _probe(lowering, lowering.renamed(rows[number], renamed))
@@ -69,7 +77,7 @@ def _probe(lowering: Lowering, row: Instruction) -> Instruction:
 
 
 def _movable(
-    rows: list[Instruction], updates: dict[int, int], probed: set[int]
+    rows: list[Instruction], updates: dict[int, int], probed: set[int], unguarded: set[int]
 ) -> tuple[set[int], set[int]]:
     """Return the rows that may run after the commit, and the new values they write in place.
 
@@ -77,6 +85,8 @@ def _movable(
         rows: the plan so far.
         updates: for each new value the parameter it goes to.
         probed: the kernels that can be run for their problems alone.
+        unguarded: those that would write even after a run has failed, of which a GPU's host learns
+            only later.
     """
     if any(row.target >= 0 for row in rows):
         # Rows inside branches must stay where the jumps lead.
@@ -92,6 +102,8 @@ def _movable(
     for number, row in enumerate(rows):
         wanted = [buffer for buffer in row.writes if buffer in updates]
         if not wanted or number in inside or len(wanted) != len(row.writes):
+            continue
+        if row.kernel in unguarded:
             continue
         if _may_fail(row) and row.kernel not in probed:
             continue  # what can fail must do so before anything is written

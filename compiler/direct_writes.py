@@ -18,14 +18,14 @@ Place = tuple[Node, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Destination:
     """Where a result goes: a part of an assembled array."""
 
     whole: Node
     access: Access
 
 
-def direct_writes(graph: Graph) -> dict[Place, Target]:
+def direct_writes(graph: Graph) -> dict[Place, Destination]:
     """Return the results of regions that nothing but one assembled array needs."""
     users: dict[Node, int] = {}
     for node in graph:
@@ -33,14 +33,14 @@ def direct_writes(graph: Graph) -> dict[Place, Target]:
             users[child] = users.get(child, 0) + 1
     for node in graph.outputs:
         users[node] = users.get(node, 0) + 1
-    found: dict[Place, Target] = {}
+    found: dict[Place, Destination] = {}
     for node in graph:
         if node.op.name != "assemble" or not covered(node):
             continue
         for part, (starts, _) in zip(node.inputs, node.attrs["placements"], strict=True):
             if users[part] == 1 and _is_whole_result(part, node):
                 place = part.inputs[0], part.attrs["index"]
-                found[place] = Target(node, placed(node, starts))
+                found[place] = Destination(node, placed(node, starts))
     return found
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from symgraph.dims import Extent
 from symgraph.node import Node
-from symgraph.runtime.plan import Argument, Instruction, KernelSource, Opcode
+from symgraph.runtime.plan import Argument, Instruction, Kernel, Opcode
 
 if TYPE_CHECKING:
     from symgraph.compiler.lower import Lowering
@@ -18,7 +18,7 @@ Rule = Callable[["Lowering", Node], None]
 def emit_call(
     lowering: Lowering,
     node: Node,
-    source: KernelSource,
+    source: Kernel,
     arguments: list[Argument],
     extent: Extent,
     work: Extent,

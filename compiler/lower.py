@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from symgraph.compiler.direct_writes import Place, Target, direct_writes
+from symgraph.compiler.direct_writes import Destination, Place, direct_writes
 from symgraph.compiler.extent_table import ExtentTable
-from symgraph.compiler.lower_library import LIBRARY
 from symgraph.compiler.lower_loop import lower_loop
 from symgraph.compiler.lower_region import lower_region
 from symgraph.compiler.region import FUSED
+from symgraph.compiler.target import Target
 from symgraph.compiler.views import View, ViewResolver
 from symgraph.dims import Extent, product
 from symgraph.errors import CompileError
@@ -30,7 +30,7 @@ from symgraph.runtime.plan import (
     Check,
     FeedSpec,
     Instruction,
-    KernelSource,
+    Kernel,
     Loop,
     Number,
     Opcode,
@@ -52,6 +52,7 @@ class Program:
         updated: the parameters that the last outputs replace.
         checks: relations between extents that a call must satisfy.
         sources: for each symbol the (feed, axis) that gives it.
+        target: what the plan is to run on.
     """
 
     graph: Graph
@@ -60,6 +61,7 @@ class Program:
     updated: tuple[Parameter, ...]
     checks: tuple[tuple[str, Extent, Extent, str], ...]
     sources: dict[str, tuple[int, int]]
+    target: Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +99,19 @@ class Lowering:
     def __init__(self, program: Program) -> None:
         """Begin with the leaves that every plan has."""
         self.program = program
+        self.target = program.target
         self.extents = ExtentTable(program.sources)
         self.buffers: list[Buffer] = []
         self.constants: list[np.ndarray] = []
-        self.kernels: list[KernelSource] = []
+        self.kernels: list[Kernel] = []
         self.instructions: list[Instruction] = []
         self.members: list[tuple[str, tuple[Node, ...]]] = []
         self.checks: list[Check] = []
         self.problems: list[Problem] = []
         self.loops: list[Loop] = []
-        self.probes: dict[int, Callable[[], KernelSource]] = {}
+        self.probes: dict[int, Callable[[], Kernel]] = {}
         self.views = ViewResolver()
-        self.direct: dict[Place, Target] = {}
+        self.direct: dict[Place, Destination] = {}
         self._buffer_of: dict[tuple[Node, int], int] = {}
         self._kernel_numbers: dict[str, int] = {}
 
@@ -179,7 +182,7 @@ class Lowering:
         assert view is not None, "materialise() leaves no reshape that needs a copy"
         return view
 
-    def kernel(self, source: KernelSource) -> int:
+    def kernel(self, source: Kernel) -> int:
         """Return the number of a kernel; equal kernels share one."""
         if source.key_text not in self._kernel_numbers:
             self._kernel_numbers[source.key_text] = len(self.kernels)
@@ -287,7 +290,7 @@ class Lowering:
             elif node.op is LOOP:
                 lower_loop(self, node)
             elif isinstance(node.op.kind, Library):
-                rule = LIBRARY.get(node.op.kind.kernel)
+                rule = self.target.library.get(node.op.kind.kernel)
                 if rule is None:
                     raise CompileError(f"no kernel is known for library op {node.op.name}")
                 rule(self, node)

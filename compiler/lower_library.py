@@ -20,7 +20,7 @@ from symgraph.runtime.kernels.gather import COLUMN_BLOCK, gather_source, scatter
 from symgraph.runtime.kernels.gemm import gemm_source, gemm_task_shape
 from symgraph.runtime.kernels.scan import cumsum_source
 from symgraph.runtime.plan import Argument, KernelSource, StatusAddress
-from symgraph.types import TensorType, TupleType, normalise_axis
+from symgraph.types import Shape, TensorType, TupleType, normalise_axis
 
 if TYPE_CHECKING:
     from symgraph.compiler.lower import Lowering
@@ -64,49 +64,64 @@ def lower_matmul(lowering: Lowering, node: Node) -> None:
     emit_call(lowering, node, gemm_source(node.type.element), arguments, tasks, work, pieces=4)
 
 
+def indexed_arguments(lowering: Lowering, node: Node, shape: Shape) -> list[Argument]:
+    """Return the arguments of a gather from an array of this shape, or of a sum at indices to one.
+
+    Its inputs are an array and the indices; one that is out of range is a problem of the node.
+    """
+    array, *indices = node.inputs
+    count = product(indices[0].type.dims)
+    row = product(shape[len(indices) :])
+    lowering.place(node)
+    arguments = [dense(lowering, array), lowering.pointer(node)]
+    arguments += [dense(lowering, index) for index in indices]
+    arguments += [lowering.number(extent) for extent in (count, *shape[: len(indices)], row)]
+    return [*arguments, StatusAddress(), lowering.number(lowering.problem_code("bounds", (node,)))]
+
+
+def index_dtypes(node: Node) -> tuple[str, ...]:
+    """Return the dtypes of the indices of a node."""
+    return tuple(index.type.element for index in node.inputs[1:])
+
+
 def lower_gather(lowering: Lowering, node: Node) -> None:
     """Emit reads of rows at indices that are checked when they are used."""
     array, *indices = node.inputs
     count = product(indices[0].type.dims)
-    leading = array.type.dims[: len(indices)]
-    row = product(array.type.dims[len(indices) :])
-    source = gather_source(array.type.element, tuple(i.type.element for i in indices))
-    lowering.place(node)
-    arguments = [dense(lowering, array), lowering.pointer(node)]
-    arguments += [dense(lowering, index) for index in indices]
-    arguments += [lowering.number(extent) for extent in (count, *leading, row)]
-    arguments += [StatusAddress(), lowering.number(lowering.problem_code("bounds", (node,)))]
-    emit_call(lowering, node, source, arguments, count, count * row * 8)
+    source = gather_source(array.type.element, index_dtypes(node))
+    arguments = indexed_arguments(lowering, node, array.type.dims)
+    emit_call(lowering, node, source, arguments, count, product(node.type.dims) * 8)
 
 
 def lower_scatter_add(lowering: Lowering, node: Node) -> None:
     """Emit an accumulation of rows at indices, in the order of the indices."""
     updates, *indices = node.inputs
-    count = product(indices[0].type.dims)
     shape = node.type.dims
-    leading = shape[: len(indices)]
     row = product(shape[len(indices) :])
-    source = scatter_add_source(updates.type.element, tuple(i.type.element for i in indices))
-    lowering.place(node)
-    arguments = [dense(lowering, updates), lowering.pointer(node)]
-    arguments += [dense(lowering, index) for index in indices]
-    arguments += [lowering.number(extent) for extent in (count, *leading, row)]
-    arguments += [StatusAddress(), lowering.number(lowering.problem_code("bounds", (node,)))]
+    source = scatter_add_source(updates.type.element, index_dtypes(node))
+    arguments = indexed_arguments(lowering, node, shape)
     blocks = floor_divide(row + COLUMN_BLOCK - 1, COLUMN_BLOCK)
-    emit_call(lowering, node, source, arguments, blocks, (count * row + product(shape)) * 8)
+    work = (product(updates.type.dims) + product(shape)) * 8
+    emit_call(lowering, node, source, arguments, blocks, work)
 
 
-def _along_axis(lowering: Lowering, node: Node, source: KernelSource) -> None:
-    """Emit a kernel that walks one axis of an array seen as (outer, axis, inner)."""
-    (array,) = node.inputs
-    dims = array.type.dims
+def walked_axis(lowering: Lowering, node: Node) -> int:
+    """Return the axis that a node walks; that of a position must not be empty."""
+    dims = node.inputs[0].type.dims
     axis = normalise_axis(node.attrs["axis"], len(dims))
-    outer, inner = product(dims[:axis]), product(dims[axis + 1 :])
     if node.op.name != "cumsum":
         lowering.require(
             "at least", dims[axis], 1,
             f"{node.op.name} of an empty axis has no value (made at {node.loc})",
         )  # fmt: skip
+    return axis
+
+
+def _along_axis(lowering: Lowering, node: Node, source: KernelSource) -> None:
+    """Emit a kernel that walks one axis of an array seen as (outer, axis, inner)."""
+    (array,) = node.inputs
+    dims, axis = array.type.dims, walked_axis(lowering, node)
+    outer, inner = product(dims[:axis]), product(dims[axis + 1 :])
     lowering.place(node)
     arguments = [dense(lowering, array), lowering.pointer(node)]
     arguments += [lowering.number(extent) for extent in (outer, dims[axis], inner)]
@@ -120,8 +135,7 @@ def lower_cumsum(lowering: Lowering, node: Node) -> None:
 
 def lower_arg_reduce(lowering: Lowering, node: Node) -> None:
     """Emit the position of a maximum or minimum."""
-    name = "argmax" if node.op.name == "argmax" else "argmin"
-    _along_axis(lowering, node, arg_reduce_source(name, node.inputs[0].type.element))
+    _along_axis(lowering, node, arg_reduce_source(node.op.name, node.inputs[0].type.element))
 
 
 def lower_assemble(lowering: Lowering, node: Node) -> None:

@@ -113,17 +113,42 @@ def _hand_on(lowering: Lowering, node: Node, body: Graph, carries: list[int], to
 
 
 def _written_in_place(lowering: Lowering, new: int, carry: int, top: int) -> bool:
-    """Have the kernel that computes a new carry write it over the old one, if that is safe."""
+    """Have the kernel that computes a new carry write it over the old one, if that is safe.
+
+    It is where nothing reads the old one afterwards, and the kernel itself does not, or may write
+    over what it reads.
+    """
     rows = lowering.instructions
     numbers = range(top, len(rows))
     writers = [n for n in numbers if new in rows[n].writes]
-    readers = [n for n in numbers if carry in rows[n].reads]
-    if len(writers) != 1 or (new, carry) not in rows[writers[0]].in_place:
+    if len(writers) != 1 or any(rows[n].loop >= 0 or rows[n].target >= 0 for n in numbers):
         return False
-    place = writers[0]
-    if readers[-1] != place or any(rows[n].loop >= 0 or rows[n].target >= 0 for n in numbers):
+    place = _behind_readers(rows, writers[0], carry)
+    readers = [n for n in numbers if carry in rows[n].reads]
+    last = readers[-1] if readers else top - 1
+    if last > place or (last == place and (new, carry) not in rows[place].in_place):
         return False
     for n in numbers:
         if new in rows[n].reads or new in rows[n].writes:
             rows[n] = lowering.renamed(rows[n], {new: carry})
     return True
+
+
+def _behind_readers(rows: list[Instruction], writer: int, buffer: int) -> int:
+    """Move what reads a buffer before an instruction where it may run; its place then is returned.
+
+    Such as the copy of an old carry that is kept for the gradient.
+    """
+    for number in range(writer + 1, len(rows)):
+        row = rows[number]
+        between = rows[writer:number]
+        if buffer not in row.reads or any(
+            not set(row.reads).isdisjoint(other.writes)
+            or not set(row.writes).isdisjoint((*other.reads, *other.writes))
+            for other in between
+        ):
+            continue
+        del rows[number]
+        rows.insert(writer, row)
+        writer += 1
+    return writer

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from symgraph.compiler.library_call import Rule, dense, emit_call
 from symgraph.dims import Extent, product
@@ -17,14 +20,48 @@ from symgraph.runtime.kernels.pooling import (
     window_mean_source,
     window_spread_source,
 )
-from symgraph.runtime.plan import KernelSource
+from symgraph.runtime.plan import Argument, Kernel
 from symgraph.types import Shape
 
 if TYPE_CHECKING:
     from symgraph.compiler.lower import Lowering
 
+__all__ = ["POOLING", "ImageKernels", "Window", "pooling_rules"]
+
 # In the unit that regions use, of which a core does about a hundred in a nanosecond.
 _WORK_OF_ELEMENT, _WORK_OF_TAP = 16, 4
+
+
+class Emit(Protocol):
+    """Emits one call, as `emit_call` does."""
+
+    def __call__(
+        self,
+        lowering: Lowering,
+        node: Node,
+        source: Kernel,
+        arguments: list[Argument],
+        extent: Extent,
+        work: Extent,
+    ) -> None:
+        """Emit it; `extent` is that of the CPU's loop."""
+
+
+@dataclass(frozen=True)
+class ImageKernels:
+    """What a device has for windows of images.
+
+    Args:
+        pooling: by name of the op, what makes the kernel for a dtype and windows.
+        patches: by name of the op, what makes the kernel of a node.
+        told: whether the arguments of the latter tell the geometry of windows.
+        emit: emits a call.
+    """
+
+    pooling: Mapping[str, Callable[[str, Window], Kernel]]
+    patches: Mapping[str, Callable[[Node], Kernel]]
+    told: bool
+    emit: Emit
 
 
 def _window(node: Node) -> Window:
@@ -33,7 +70,12 @@ def _window(node: Node) -> Window:
 
 
 def _emit_planes(
-    lowering: Lowering, node: Node, source: KernelSource, images: Shape, windows: Shape
+    kernels: ImageKernels,
+    lowering: Lowering,
+    node: Node,
+    source: Kernel,
+    images: Shape,
+    windows: Shape,
 ) -> None:
     """Emit a kernel whose tasks are planes: of images, and of their windows."""
     lowering.place(node)
@@ -43,48 +85,37 @@ def _emit_planes(
     arguments += [lowering.number(extent) for extent in extents]
     taps = product(windows) * product(node.attrs["kernel"])
     work = product(images) * _WORK_OF_ELEMENT + taps * _WORK_OF_TAP
-    emit_call(lowering, node, source, arguments, product(images[:2]), work)
+    kernels.emit(lowering, node, source, arguments, product(images[:2]), work)
 
 
-def lower_max_pool(lowering: Lowering, node: Node) -> None:
-    """Emit the largest element of every window."""
-    source = max_pool_source(node.type.element, _window(node))
-    _emit_planes(lowering, node, source, node.inputs[0].type.dims, node.type.dims)
+def lower_windows(kernels: ImageKernels, lowering: Lowering, node: Node) -> None:
+    """Emit one element for every window: the largest, what lies where that is, or the mean."""
+    source = kernels.pooling[node.op.name](node.type.element, _window(node))
+    _emit_planes(kernels, lowering, node, source, node.inputs[-1].type.dims, node.type.dims)
 
 
-def lower_max_pool_select(lowering: Lowering, node: Node) -> None:
-    """Emit what another array has where the largest element of every window is."""
-    source = max_pool_select_source(node.type.element, _window(node))
-    _emit_planes(lowering, node, source, node.inputs[1].type.dims, node.type.dims)
-
-
-def lower_max_pool_scatter(lowering: Lowering, node: Node) -> None:
+def lower_max_pool_scatter(kernels: ImageKernels, lowering: Lowering, node: Node) -> None:
     """Emit sums where the largest element of every window is."""
-    source = max_pool_scatter_source(node.type.element, _window(node))
-    _emit_planes(lowering, node, source, node.type.dims, node.inputs[0].type.dims)
+    source = kernels.pooling[node.op.name](node.type.element, _window(node))
+    _emit_planes(kernels, lowering, node, source, node.type.dims, node.inputs[0].type.dims)
 
 
-def lower_window_mean(lowering: Lowering, node: Node) -> None:
-    """Emit the mean of every window."""
-    source = window_mean_source(node.type.element, _window(node))
-    _emit_planes(lowering, node, source, node.inputs[0].type.dims, node.type.dims)
-
-
-def lower_window_spread(lowering: Lowering, node: Node) -> None:
+def lower_window_spread(kernels: ImageKernels, lowering: Lowering, node: Node) -> None:
     """Emit equal shares in every window."""
     window, dims, windows = _window(node), node.type.dims, node.inputs[0].type.dims
     rest = tuple(size - 1 - pad for size, pad in zip(window.kernel, window.pad, strict=True))
     if window.stride == (1, 1) and min(rest) >= 0:
         # With a stride of 1, what an element receives is a mean over the windows around it.
         turned = Window(window.kernel, window.stride, (rest[0], rest[1]))
-        source = window_mean_source(node.type.element, turned)
-        _emit_planes(lowering, node, source, windows, dims)
+        source = kernels.pooling["window_mean2d"](node.type.element, turned)
+        _emit_planes(kernels, lowering, node, source, windows, dims)
         return
-    _emit_planes(lowering, node, window_spread_source(node.type.element, window), dims, windows)
+    source = kernels.pooling[node.op.name](node.type.element, window)
+    _emit_planes(kernels, lowering, node, source, dims, windows)
 
 
 def _emit_patches(
-    lowering: Lowering, node: Node, source: KernelSource, images: Shape, tasks: Extent
+    kernels: ImageKernels, lowering: Lowering, node: Node, images: Shape, tasks: Extent
 ) -> None:
     """Emit a kernel that copies windows of images."""
     attrs = node.attrs
@@ -97,38 +128,69 @@ def _emit_patches(
     )
     lowering.place(node)
     arguments = [dense(lowering, node.inputs[0]), lowering.pointer(node)]
-    extents = (*images[1:], *windows, *kernel, *stride, *pad, *dilation)
+    extents = (*images[1:], *windows)
+    if kernels.told:
+        extents = (*extents, *kernel, *stride, *pad, *dilation)
     arguments += [lowering.number(extent) for extent in extents]
     work = product(node.type.dims) + product(node.inputs[0].type.dims)
-    emit_call(lowering, node, source, arguments, tasks, work * _WORK_OF_ELEMENT)
+    source = kernels.patches[node.op.name](node)
+    kernels.emit(lowering, node, source, arguments, tasks, work * _WORK_OF_ELEMENT)
 
 
-def lower_im2col(lowering: Lowering, node: Node) -> None:
+def lower_im2col(kernels: ImageKernels, lowering: Lowering, node: Node) -> None:
     """Emit every window of images, side by side."""
     images, attrs = node.inputs[0].type.dims, node.attrs
-    to_matrix = attrs["to_matrix"]
-    step = attrs["dilation" if to_matrix else "stride"][1]
-    source = im2col_source(node.type.element, to_matrix, step)
     rows = conv_outsize(
         images[2], attrs["kernel"][0], attrs["stride"][0], attrs["pad"][0], attrs["dilation"][0]
     )
-    _emit_patches(lowering, node, source, images, images[0] * (rows if to_matrix else images[1]))
+    tasks = images[0] * (rows if attrs["to_matrix"] else images[1])
+    _emit_patches(kernels, lowering, node, images, tasks)
 
 
-def lower_col2im(lowering: Lowering, node: Node) -> None:
+def lower_col2im(kernels: ImageKernels, lowering: Lowering, node: Node) -> None:
     """Emit the sum of windows where they lie in images."""
-    images, attrs = node.type.dims, node.attrs
-    step = attrs["dilation" if attrs["to_matrix"] else "stride"][1]
-    source = col2im_source(node.type.element, attrs["to_matrix"], step)
-    _emit_patches(lowering, node, source, images, product(images[:2]))
+    images = node.type.dims
+    _emit_patches(kernels, lowering, node, images, product(images[:2]))
 
 
-POOLING: dict[str, Rule] = {
-    "max_pool2d": lower_max_pool,
-    "max_pool2d_select": lower_max_pool_select,
-    "max_pool2d_scatter": lower_max_pool_scatter,
-    "window_mean2d": lower_window_mean,
-    "window_spread2d": lower_window_spread,
-    "im2col": lower_im2col,
-    "col2im": lower_col2im,
-}
+def pooling_rules(kernels: ImageKernels) -> dict[str, Rule]:
+    """Return the lowering rules for a device that has these kernels."""
+    rules = {
+        "max_pool2d": lower_windows,
+        "max_pool2d_select": lower_windows,
+        "max_pool2d_scatter": lower_max_pool_scatter,
+        "window_mean2d": lower_windows,
+        "window_spread2d": lower_window_spread,
+        "im2col": lower_im2col,
+        "col2im": lower_col2im,
+    }
+    return {name: partial(rule, kernels) for name, rule in rules.items()}
+
+
+def _step(node: Node) -> int:
+    """Return how many columns lie between what is side by side in memory."""
+    axis: int = node.attrs["dilation" if node.attrs["to_matrix"] else "stride"][1]
+    return axis
+
+
+POOLING: dict[str, Rule] = pooling_rules(
+    ImageKernels(
+        pooling={
+            "max_pool2d": max_pool_source,
+            "max_pool2d_select": max_pool_select_source,
+            "max_pool2d_scatter": max_pool_scatter_source,
+            "window_mean2d": window_mean_source,
+            "window_spread2d": window_spread_source,
+        },
+        patches={
+            "im2col": lambda node: im2col_source(
+                node.type.element, node.attrs["to_matrix"], _step(node)
+            ),
+            "col2im": lambda node: col2im_source(
+                node.type.element, node.attrs["to_matrix"], _step(node)
+            ),
+        },
+        told=True,
+        emit=emit_call,
+    )
+)

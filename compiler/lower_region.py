@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from symgraph.compiler.codegen.nest import Nest, Operand, build_nest
-from symgraph.compiler.codegen.region_kernel import region_source
 from symgraph.compiler.codegen.signature import Kind, Signature
 from symgraph.compiler.costs import cost_of
 from symgraph.compiler.region import Access, Region
@@ -41,13 +40,14 @@ def lower_region(
         writes, destinations = _destinations(lowering, node)
     nest = build_nest(region, writes)
     kinds: tuple[Kind, ...] = tuple(_kind(child) for child in node.inputs)
-    source, signature = region_source(nest, kinds)
+    target = lowering.target
+    source, signature = target.region(nest, kinds)
     arguments = _arguments(lowering, node, nest, signature, destinations)
     read = [c for c, kind in zip(node.inputs, kinds, strict=True) if kind == "memory"]
     _require_elements(lowering, region)
     kernel = lowering.kernel(source)
     if signature.flags and len(nest.passes) == 1 and not region.reduced:
-        lowering.probes[kernel] = lambda: region_source(nest, kinds, stores=False)[0]
+        lowering.probes[kernel] = lambda: target.region(nest, kinds, stores=False)[0]
     lowering.emit(
         Instruction(
             opcode=Opcode.CALL,
@@ -55,7 +55,7 @@ def lower_region(
             arguments=arguments,
             reads=tuple(dict.fromkeys(lowering.buffer(child) for child in read)),
             writes=destinations,
-            extent=lowering.extents.index(parallel_extent(nest, source.key_text)),
+            extent=lowering.extents.index(parallel_extent(nest, target.columns(source))),
             work=lowering.extents.index(product(region.domain) * _weight(nest)),
             label=f"{nest.mode} region",
             in_place=_in_place(lowering, node, nest, kinds, destinations),
@@ -188,8 +188,13 @@ def _kind(node: Node) -> Kind:
     return "extent" if node.op.name == "extent" else "memory"
 
 
-def parallel_extent(nest: Nest, text: str) -> Extent:
-    """Return the extent of the loop that threads may share."""
+def parallel_extent(nest: Nest, columns: int) -> Extent:
+    """Return the extent of the loop that threads may share.
+
+    Args:
+        nest: the loops.
+        columns: how many columns a leading reduction takes at a time.
+    """
     if nest.mode == "scalar":
         return 1
     kept = [entry for entry in nest.loops if not entry.reduced]
@@ -198,8 +203,7 @@ def parallel_extent(nest: Nest, text: str) -> Extent:
     if not kept:
         return 1
     if nest.mode == "leading" and len(kept) == 1:
-        lanes = int(text.split("lanes=")[1].split()[0])
-        return floor_divide(kept[0].extent + lanes - 1, lanes)
+        return floor_divide(kept[0].extent + columns - 1, columns)
     return kept[0].extent
 
 

@@ -13,7 +13,7 @@ from symgraph.compiler.passes.finite import check_outputs
 from symgraph.compiler.passes.loops import tidy_loops
 from symgraph.compiler.passes.simplify import simplify_final
 from symgraph.compiler.verify import verify
-from symgraph.node import Graph
+from symgraph.node import Graph, Node
 
 Pass = Callable[[Graph], Graph]
 
@@ -47,13 +47,14 @@ def run_pipeline(specialised: Graph, options: frozenset[str] = frozenset()) -> d
     """
     stages = {"specialise": specialised}
     graph = specialised
+    sound: dict[Node, str] = {}
     with reported("specialise"):
-        verify(graph, "specialised")
+        verify(graph, "specialised", sound)
     for name, transform, invariant in PIPELINE:
         if name in OPTIONAL - options:
             continue
         with reported(name):
-            graph = verify(transform(graph), invariant)
+            graph = verify(transform(graph), invariant, sound)
         stages[name] = graph
     dump_stages(stages)
     return stages

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from operator import is_
 from typing import Any
 
 from symgraph.errors import SymGraphError
@@ -21,7 +22,8 @@ def with_inputs(
         SymGraphError: the op's type rule refuses the new inputs.
     """
     attrs = node.attrs if attrs is None else attrs
-    if attrs is node.attrs and all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
+    if attrs is node.attrs and all(map(is_, inputs, node.inputs)):
+        assert len(inputs) == len(node.inputs), f"{node.op.name} keeps its number of inputs"
         return node
     try:
         return Node(node.op, inputs, attrs, infer_type(node.op, inputs, attrs), node.loc)
@@ -37,7 +39,7 @@ def rebuild(graph: Graph, transform: Transform) -> Graph:
     """
     replaced: dict[Node, Node] = {}
     for node in graph.nodes():
-        inputs = tuple(replaced[child] for child in node.inputs)
+        inputs = tuple([replaced[child] for child in node.inputs])
         with located_at(node.loc):
             replaced[node] = transform(node, inputs)
     return Graph(
@@ -57,7 +59,10 @@ def nodes_within(graph: Graph) -> Iterator[Node]:
 
 def map_subgraphs(node: Node, change: Callable[[Graph], Graph]) -> Mapping[str, Any]:
     """Return the attrs of `node` with every sub-graph changed; the same object if there is none."""
-    if not any(isinstance(value, Graph) for value in node.attrs.values()):
+    for value in node.attrs.values():
+        if isinstance(value, Graph):
+            break
+    else:
         return node.attrs
     return {
         key: change(value) if isinstance(value, Graph) else value

@@ -17,12 +17,14 @@ Check = Callable[[Node], str | None]
 """Returns what is wrong with a node, None if nothing is."""
 
 
-def verify(graph: Graph, stage: str = "built") -> Graph:
+def verify(graph: Graph, stage: str = "built", sound: dict[Node, str] | None = None) -> Graph:
     """Check `graph`, and the graphs inside it, as it must be after `stage`.
 
     Args:
         graph: the graph to check.
         stage: a key of `CHECKS`; `built` for what holds everywhere.
+        sound: the stage that a node was found to be right for before; what is found now is added.
+            A node never changes, so passes that keep it need not have it checked again.
 
     Returns:
         `graph`, so that calls chain.
@@ -30,10 +32,13 @@ def verify(graph: Graph, stage: str = "built") -> Graph:
     Raises:
         CompileError: a pass went wrong; a note holds the printed graph with the culprit marked.
     """
-    checks = CHECKS[stage]
+    checks, known = CHECKS[stage], {} if sound is None else sound
     for inner in _all_graphs(graph):
-        for node in inner.nodes():
-            reason = _first_fault(node, checks) or _unbound(node, inner, inner is not graph)
+        for node in inner:
+            reason = _unbound(node, inner, inner is not graph)
+            if reason is None and known.get(node) not in (stage, _STRICTEST):
+                reason = _first_fault(node, checks)
+                known[node] = stage
             if reason is not None:
                 raise _failure(graph, node, stage, reason)
     return graph
@@ -49,8 +54,8 @@ def _all_graphs(graph: Graph) -> Iterator[Graph]:
             continue
         seen.add(id(inner))
         yield inner
-        for node in inner.nodes():
-            stack.extend(value for value in node.attrs.values() if isinstance(value, Graph))
+        for node in inner:
+            stack += [value for value in node.attrs.values() if isinstance(value, Graph)]
 
 
 def _first_fault(node: Node, checks: tuple[Check, ...]) -> str | None:
@@ -96,8 +101,10 @@ def _has_inferred_type(node: Node) -> str | None:
 def _strong(declared: Type) -> Type:
     """Return a type without weakness, which matters to promotion only: before there are casts."""
     if isinstance(declared, TupleType):
-        return TupleType(tuple(replace(item, weak=False) for item in declared.items))
-    return replace(declared, weak=False)
+        if any(item.weak for item in declared.items):
+            return TupleType(tuple(replace(item, weak=False) for item in declared.items))
+        return declared
+    return replace(declared, weak=False) if declared.weak else declared
 
 
 def _has_sound_branches(node: Node) -> str | None:
@@ -164,3 +171,5 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "canonical": (*_ALWAYS, _is_known, _is_core, _has_cast_operands, _keeps_reduced_axes),
 }
 """What must hold after each stage."""
+
+_STRICTEST = "canonical"  # its checks contain those of every other stage

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from symgraph import residence
+from symgraph.residence import Residence, Residents
 from symgraph.runtime import native as at
 from symgraph.runtime import pool
 from symgraph.runtime.arena import plan_slots
@@ -19,7 +21,7 @@ from symgraph.runtime.executor import (
     mismatched_feed,
 )
 from symgraph.runtime.frame import Frame, Shapes
-from symgraph.runtime.jit import get_kernel
+from symgraph.runtime.jit import KernelSource, get_kernel
 from symgraph.runtime.plan import BufferKind, Plan, Problem
 from symgraph.shared_lock import SharedLock, run_alone, run_shared
 
@@ -31,10 +33,22 @@ MAX_SHAPES = 8
 """Sets of extents whose frames are kept for the next call."""
 
 
+class Bound(Protocol):
+    """What a run was bound to: extents, and the number of its call."""
+
+    @property
+    def call_index(self) -> Array:
+        """Return one word: the number of the call."""
+
+    @property
+    def capacity(self) -> int:
+        """Return how many steps its loops of unknown length can keep."""
+
+
 class FailedCheckError(Exception):
     """Says which of the plan's run-time checks failed; nothing was updated."""
 
-    def __init__(self, problem: Problem, frame: Frame) -> None:
+    def __init__(self, problem: Problem, frame: Bound) -> None:
         """Keep the kind of problem, the plan's description, and what the frame was bound to."""
         super().__init__(problem.message)
         self.kind = problem.kind
@@ -51,9 +65,9 @@ class Executable:
 
     Args:
         plan: what to run.
-        parameters: the arrays behind the plan's parameters, updated in place.
+        parameters: the plan's parameters, updated in place.
         locks: the lock of each parameter.
-        writes: whether the plan updates any.
+        written: those that the plan updates.
         threads: how many threads kernels may use; None for all.
 
     Attributes:
@@ -64,18 +78,19 @@ class Executable:
     def __init__(
         self,
         plan: Plan,
-        parameters: Sequence[Array],
+        parameters: Sequence[Residence],
         locks: Sequence[SharedLock],
-        writes: bool,
+        written: Sequence[Residence],
         threads: int | None,
     ) -> None:
         """Load or compile the kernels."""
         self.plan = plan
         self.threads = threads
-        self._parameters = tuple(parameters)
+        self._parameters = tuple([parameter.array for parameter in parameters])
+        self._residents = Residents(parameters, written)
         self._locks = tuple(sorted(locks, key=id))
-        self._writes = writes
-        self._addresses = [get_kernel(source) for source in plan.kernels]
+        self._writes = bool(written)
+        self._addresses = [get_kernel(k) for k in plan.kernels if isinstance(k, KernelSource)]
         self._executor = executor()
         self._run = self._executor.run
         self._native_feeds = self._executor.reads_arrays
@@ -131,11 +146,10 @@ class Executable:
         Raises:
             MemoryError: the steps of a loop, which may never end, cannot be kept.
         """
-        if tried > MOST_STEPS:
-            raise MemoryError(f"a loop took {tried} steps, which are too many to keep")
+        larger = larger_capacity(tried)
         if self.capacity > tried:
             return
-        self.capacity = 4 * tried
+        self.capacity = larger
         self._frames = OrderedDict()
         self._recent = []
 
@@ -229,6 +243,8 @@ class Executable:
         return records
 
     def _execute(self, frame: Frame, feeds: tuple[Array, ...], number: int) -> list[Array] | None:
+        if self._residents.seen is not residence.latest_change:
+            self._residents.bring()
         outputs = [output.array() for output in frame.outputs]
         objects = (*feeds, *outputs)
         if frame.parallel:
@@ -249,6 +265,17 @@ class Executable:
             return None
         problem = self.plan.problems[failed_check(result) - 1]
         raise FailedCheckError(problem, frame)
+
+
+def larger_capacity(tried: int) -> int:
+    """Return for how many steps to make room, where room for `tried` was too little.
+
+    Raises:
+        MemoryError: the steps of a loop, which may never end, cannot be kept.
+    """
+    if tried > MOST_STEPS:
+        raise MemoryError(f"a loop took {tried} steps, which are too many to keep")
+    return 4 * tried
 
 
 def _shapes(feeds: tuple[Array, ...]) -> Shapes:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from symgraph.runtime.cuda.source import CudaCall, CudaKernel, Launch, LaunchRule, blocks_for, cuda_kernel
 from symgraph.runtime.jit import KernelSource
 
 __all__ = [
@@ -21,10 +22,15 @@ __all__ = [
     "Buffer",
     "BufferKind",
     "Check",
+    "CudaCall",
+    "CudaKernel",
     "ExtentRule",
     "FeedSpec",
     "Instruction",
+    "Kernel",
     "KernelSource",
+    "Launch",
+    "LaunchRule",
     "Loop",
     "Number",
     "Opcode",
@@ -32,8 +38,13 @@ __all__ = [
     "Pointer",
     "Problem",
     "StatusAddress",
+    "blocks_for",
+    "cuda_kernel",
     "evaluate_extents",
 ]
+
+Kernel = KernelSource | CudaKernel | CudaCall
+"""What an instruction calls: native code of the host, a device's code, or a call by the host."""
 
 
 class ExtentRule(NamedTuple):
@@ -215,7 +226,7 @@ class Plan:
         buffers: all arrays.
         outputs: the buffers to hand back, in order.
         constants: the values of constant buffers.
-        kernels: the native functions, each once.
+        kernels: the functions that are called, each once; all for the host or all for a device.
         instructions: the table.
         problems: what status 1, 2 ... of a failed run mean.
         loops: what the LOOP and NEXT instructions refer to.
@@ -227,7 +238,7 @@ class Plan:
     buffers: tuple[Buffer, ...]
     outputs: tuple[int, ...]
     constants: tuple[np.ndarray[Any, Any], ...]
-    kernels: tuple[KernelSource, ...]
+    kernels: tuple[Kernel, ...]
     instructions: tuple[Instruction, ...]
     problems: tuple[Problem, ...]
     loops: tuple[Loop, ...] = ()

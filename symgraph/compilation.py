@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from symgraph.compiler.specialise import is_open
-from symgraph.errors import DeviceError, FeedError, GraphError
+from symgraph.errors import FeedError, GraphError
 from symgraph.function import Function, Mode
 from symgraph.leaves import ARGUMENT, PLACEHOLDER, Parameter, State, lift
 from symgraph.location import user_location
 from symgraph.node import Graph, Node, Operand, describe, shown, topological
 from symgraph.ops.state import check_new_value
+from symgraph.placement import Placement, Precision, Results, placement_of
 from symgraph.structure import flatten
 from symgraph.tracking import with_tracked
 from symgraph.variant import placeholders_of
@@ -31,6 +32,8 @@ def compile(
     threads: int | None = None,
     check_finite: bool = False,
     mode: Mode = "native",
+    precision: Precision = "float32",
+    results: Results = "numpy",
 ) -> Function:
     """Compile a graph to a function of its placeholders.
 
@@ -43,18 +46,21 @@ def compile(
             old ones, and together with what `track` says.
         inputs: the placeholders in the order of positional calls; by default in the order in which
             the outputs meet them.
-        device: "cpu".
+        device: "cpu", "cuda", or "cuda:1" and so on. Parameters follow the functions that use them.
         threads: how many threads may work on one call; None for all that the process may use. The
             results do not depend on it.
         check_finite: raise NonFiniteError when an output or update holds a NaN or an infinity.
         mode: "native", or "reference" for the NumPy interpreter, which defines the semantics.
+        precision: on a GPU, "tf32" or "bfloat16" let float32 matrix products and convolutions round
+            their factors to 10 or 7 binary digits, which is faster.
+        results: on a GPU, "device" returns CuPy arrays, and a call does not wait for them.
 
     Returns:
         A function; see `Function`.
 
     Raises:
         GraphError: outputs, updates or inputs are not what they should be.
-        DeviceError: the device is not there.
+        DeviceError: the device is not there, or cannot be used.
         SymGraphError: of the kind the offending node's type rule raises.
 
     Example:
@@ -63,7 +69,7 @@ def compile(
         >>> f(a=2, b=3)
         array(7)
     """
-    _check_options(device, threads, mode)
+    placement = _checked_placement(placement_of(device, precision, results), threads, mode)
     nodes, restore = flatten(outputs)
     pairs = with_tracked(nodes, _checked_updates(updates))
     computed = [*nodes, *(node for _, node in pairs)]
@@ -80,21 +86,30 @@ def compile(
         mode=mode,
         closed=closed,
         check_finite=check_finite,
+        placement=placement,
     )
 
 
-def _check_options(device: str, threads: int | None, mode: str) -> None:
-    if device != "cpu":
-        raise DeviceError(
-            f"device {device!r} is not available: this version runs on 'cpu' only\n"
-            f"  at {user_location()}"
-        )
+def _checked_placement(placement: Placement, threads: int | None, mode: str) -> Placement:
+    """Return the placement, having seen that the device is there and that options go together."""
     if mode not in ("native", "reference"):
         raise GraphError(f"mode is 'native' or 'reference', not {mode!r}\n  at {user_location()}")
     if threads is not None and (not isinstance(threads, int) or threads < 1):
         raise GraphError(
             f"threads is a positive int or None, not {threads!r}\n  at {user_location()}"
         )
+    if placement.device == "cpu":
+        return placement
+    if mode == "reference":
+        raise GraphError(
+            "mode='reference' evaluates with NumPy; it knows no device but 'cpu'\n"
+            f"  at {user_location()}"
+        )
+    # What a GPU needs is imported where one is asked for.
+    from symgraph.runtime.cuda.device import open_device
+
+    open_device(placement.device)
+    return placement
 
 
 def _refuse_escaped(computed: Sequence[Node]) -> None:

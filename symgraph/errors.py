@@ -52,6 +52,10 @@ class DeviceError(SymGraphError, RuntimeError):
     """Raise when a device is asked for that is not there or cannot run the plan."""
 
 
+class DeviceMemoryError(DeviceError):
+    """Raise when a device has too little memory for a plan; no parameter was changed."""
+
+
 class CheckpointError(SymGraphError, ValueError):
     """Raise when saved weights do not match the parameters they are loaded into."""
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from symgraph.compiler.specialise import as_symbol
 from symgraph.errors import FeedError
 from symgraph.node import Node, shown
+from symgraph.runtime.cuda.arrays import DeviceArray, on_gpu
 from symgraph.types import DTYPES, TensorType
 
 Array = np.ndarray[Any, Any]
+Feed: TypeAlias = Array | DeviceArray
 
 _ITEMS = {name: np.dtype(name) for name in DTYPES}
 
@@ -54,6 +56,25 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(map(shown, names)) or "no feeds"
 
 
+def as_feed(node: Node, value: Any, device: str = "cpu") -> Feed:
+    """Return what is fed to a placeholder, ready for the device on which the function runs.
+
+    Args:
+        node: the placeholder.
+        value: as for `as_array`; or an array on that device.
+        device: "cpu", or "cuda:0" and so on.
+
+    Raises:
+        FeedError: it is no array, or has another dtype, rank or, on a device, layout.
+        DeviceError: it lies on another device.
+    """
+    if not on_gpu(value):
+        return as_array(node, value)
+    from symgraph.device_feeds import as_device_array
+
+    return as_device_array(node, value, device)
+
+
 def as_array(node: Node, value: Any) -> Array:
     """Return what is fed to a placeholder as a dense array of its dtype and rank.
 
@@ -63,32 +84,46 @@ def as_array(node: Node, value: Any) -> Array:
     Raises:
         FeedError: it is no array, or has another dtype or rank.
     """
-    declared: TensorType = node.attrs["type"]
     array = _converted(node, value)
-    wanted = declared.dtype or array.dtype.name
-    if array.dtype.name != wanted or wanted not in _ITEMS:
+    check_type(node, array.dtype, array.shape)
+    return np.require(array, dtype=_ITEMS[array.dtype.name], requirements=("C", "A"))
+
+
+def check_type(node: Node, dtype: np.dtype[Any] | str, shape: tuple[int, ...]) -> None:
+    """Compare dtype and rank of what is fed with those of the placeholder.
+
+    Args:
+        node: the placeholder.
+        dtype: NumPy's, or a name where NumPy has none.
+        shape: the extents.
+
+    Raises:
+        FeedError: one is another.
+    """
+    declared: TensorType = node.attrs["type"]
+    name = dtype if isinstance(dtype, str) else dtype.name
+    wanted = declared.dtype or name
+    if name != wanted or wanted not in _ITEMS:
         remedy = wanted if wanted in _ITEMS else "float32"
+        raise FeedError(f"{described(node)} got dtype {dtype}; convert it with .astype({remedy!r})")
+    if declared.shape is not None and len(shape) != len(declared.shape):
         raise FeedError(
-            f"{_described(node)} got dtype {array.dtype}; convert it with .astype({remedy!r})"
+            f"{described(node)} has {len(declared.shape)} axes, "
+            f"but was fed an array of shape {shape}"
         )
-    if declared.shape is not None and array.ndim != len(declared.shape):
-        raise FeedError(
-            f"{_described(node)} has {len(declared.shape)} axes, "
-            f"but was fed an array of shape {array.shape}"
-        )
-    return np.require(array, dtype=_ITEMS[wanted], requirements=("C", "A"))
 
 
-def _described(node: Node) -> str:
+def described(node: Node) -> str:
+    """Return what messages call a placeholder: its name, its type and its line."""
     return f"placeholder {shown(node.name)} ({node.attrs['type']}, made at {node.loc})"
 
 
 def _converted(node: Node, value: Any) -> Array:
     """Return `value` as an array; what has no dtype of its own takes the declared one."""
     if isinstance(value, Node):
-        raise FeedError(f"{_described(node)} is fed arrays, not nodes; got {value!r}")
+        raise FeedError(f"{described(node)} is fed arrays, not nodes; got {value!r}")
     if isinstance(value, np.ma.MaskedArray):
-        raise FeedError(f"{_described(node)} got a masked array; fill it first with .filled()")
+        raise FeedError(f"{described(node)} got a masked array; fill it first with .filled()")
     wanted: str | None = node.attrs["type"].dtype
     try:
         array = np.asarray(value)
@@ -96,17 +131,17 @@ def _converted(node: Node, value: Any) -> Array:
             return array
         if array.size and not np.can_cast(array.dtype, wanted, casting="same_kind"):
             raise FeedError(
-                f"{_described(node)} got values of dtype {array.dtype}, which do not fit {wanted}"
+                f"{described(node)} got values of dtype {array.dtype}, which do not fit {wanted}"
             )
         with np.errstate(over="raise"):
             return np.asarray(value, dtype=wanted)
     except (TypeError, ValueError, OverflowError, FloatingPointError) as error:
         if isinstance(error, FeedError):
             raise
-        raise FeedError(f"{_described(node)} got no array: {error}") from None
+        raise FeedError(f"{described(node)} got no array: {error}") from None
 
 
-def check_extents(inputs: Sequence[Node], arrays: Sequence[Array]) -> None:
+def check_extents(inputs: Sequence[Node], arrays: Sequence[Array | DeviceArray]) -> None:
     """Check declared extents against those of the arrays.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -23,11 +23,12 @@ from symgraph.errors import (
     ShapeError,
     SymGraphError,
 )
-from symgraph.feeds import as_array, check_extents, named, wrong_names
+from symgraph.feeds import Feed, as_feed, check_extents, named, wrong_names
 from symgraph.inspection.methods import Inspectable
 from symgraph.leaves import Parameter
 from symgraph.location import user_location
 from symgraph.node import Graph, Node
+from symgraph.placement import ON_CPU, Placement
 from symgraph.printer import printable
 from symgraph.reference import run_reference
 from symgraph.runtime.calls import CallCounter
@@ -59,6 +60,7 @@ class Function(Inspectable):
         mode: Mode,
         closed: bool,
         check_finite: bool = False,
+        placement: Placement = ON_CPU,
     ) -> None:
         """Compile now if nothing is open, else at the first call. `compile` is the way here."""
         self.inputs = tuple(inputs)
@@ -69,6 +71,7 @@ class Function(Inspectable):
         self._updates = tuple(updates)
         self._threads = threads
         self._mode = mode
+        self._placement = placement
         self._options = frozenset({"check_finite"} if check_finite else ())
         self._variants: list[Variant] = []
         self._latest: Variant | None = None
@@ -114,21 +117,31 @@ class Function(Inspectable):
 
     def _call_carefully(self, given: Sequence[Any]) -> Any:
         """Check and convert the feeds, choose or compile the variant, and run it."""
-        arrays = tuple(map(as_array, self.inputs, given))
+        device = self._placement.device
+        arrays = tuple(as_feed(*pair, device) for pair in zip(self.inputs, given, strict=True))
         check_extents(self.inputs, arrays)
         if self._mode == "reference":
-            return self._restore(self._interpret(arrays))
+            return self._restore(self._interpret(self._on_host(arrays)))
         variant = self._variant_for(arrays)
         try:
-            return self._restore(variant.executable.call(arrays))
+            # A function on the CPU has no feeds but arrays of NumPy's: `as_feed` sees to that.
+            return self._restore(variant.executable.call(cast("tuple[Array, ...]", arrays)))
         except ExtentMismatchError as error:
             raise FeedError(str(error)) from None
         except FailedCheckError as error:
-            raise self._failure(error, variant, arrays) from None
+            raise self._failure(error, variant, self._on_host(arrays)) from None
+
+    def _on_host(self, arrays: Sequence[Feed]) -> tuple[Array, ...]:
+        """Return copies of what was fed from a device."""
+        if self.device == "cpu":
+            return tuple(array for array in arrays if isinstance(array, np.ndarray))
+        from symgraph.device_feeds import on_host
+
+        return tuple(on_host(array, self.device) for array in arrays)
 
     # Variants.
 
-    def _variant_for(self, arrays: Sequence[Array]) -> Variant:
+    def _variant_for(self, arrays: Sequence[Feed]) -> Variant:
         self._refuse_reference()
         fed = self._fed(arrays)
         variant = self._known_variant(fed)
@@ -139,7 +152,7 @@ class Function(Inspectable):
         self._latest = variant
         return variant
 
-    def _fed(self, arrays: Sequence[Array]) -> dict[str, Fed]:
+    def _fed(self, arrays: Sequence[Feed]) -> dict[str, Fed]:
         return {
             name: Fed(array.dtype.name, array.shape)
             for name, array in zip(self._names, arrays, strict=True)
@@ -164,7 +177,13 @@ class Function(Inspectable):
 
     def _compile(self, fed: Mapping[str, Fed] | None) -> Variant:
         variant = build_variant(
-            self._outputs, self._updates, self.inputs, fed, self._threads, self._options
+            self._outputs,
+            self._updates,
+            self.inputs,
+            fed,
+            self._threads,
+            self._options,
+            self._placement,
         )
         variant.executable.calls = self._calls
         self.compile_count += 1
@@ -180,6 +199,11 @@ class Function(Inspectable):
         return run_reference(graph, self._updates, feeds, self._calls.take(), check_finite=checked)
 
     # Looking inside; see `Inspectable`.
+
+    @property
+    def device(self) -> str:
+        """Return where calls run: "cpu", or "cuda:0" and so on."""
+        return self._placement.device
 
     @property
     def threads(self) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Self, TypeGuard
 
 import numpy as np
@@ -12,7 +12,8 @@ from symgraph.errors import DTypeError, GraphError, ShapeError
 from symgraph.location import user_location
 from symgraph.node import Node, Operand, describe, shown
 from symgraph.op import NO_GRADIENT, REGISTRY, Attrs, Leaf, Op
-from symgraph.shared_lock import COMPILING, SharedLock, run_alone, run_shared
+from symgraph.residence import Residence, device_name, open_device, overwrite_together
+from symgraph.shared_lock import SharedLock, run_alone, run_shared
 from symgraph.types import DTYPES, TensorType, check_dtype
 
 Array = np.ndarray[Any, Any]
@@ -150,17 +151,15 @@ class Parameter(Node):
         <parameter 'w': float64[2, 3]>
     """
 
-    __slots__ = ("_lock", "_pending", "_storage", "_trainable")
-    _storage: Array
+    __slots__ = ("_lock", "_residence", "_trainable")
     _lock: SharedLock
-    _pending: Callable[[], Array] | None
+    _residence: Residence
     _trainable: bool
 
     def __init__(self, value: Any, name: str | None = None) -> None:
         """Copy `value` into storage of its own."""
         array = _as_array(float(value) if type(value) is int else value, None)
-        object.__setattr__(self, "_storage", array)
-        self._declare(array.dtype.name, array.shape, name, None)
+        self._declare(array.dtype.name, array.shape, name, array)
 
     @classmethod
     def deferred(
@@ -179,8 +178,14 @@ class Parameter(Node):
                 once, or twice where an interrupt comes between, and not at all if a value is set.
             name: as for `Parameter`.
         """
+
+        def drawn() -> Array:
+            array = initial()
+            assert array.shape == tuple(shape) and array.dtype == dtype, "as declared"
+            return array
+
         made = cls.__new__(cls)
-        made._declare(check_dtype(dtype), shape, name, initial)
+        made._declare(check_dtype(dtype), shape, name, drawn)
         return made
 
     def _declare(
@@ -188,37 +193,37 @@ class Parameter(Node):
         dtype: str,
         shape: tuple[int, ...],
         name: str | None,
-        pending: Callable[[], Array] | None,
+        value: Array | Callable[[], Array],
     ) -> None:
         if name is not None and not isinstance(name, str):
             raise GraphError(f"a parameter's name is a str, not {name!r}")
-        object.__setattr__(self, "_pending", pending)
         object.__setattr__(self, "_lock", SharedLock())
         object.__setattr__(self, "_trainable", True)
         declared = TensorType(check_dtype(dtype), shape)
         attrs = {"type": declared, "name": name}
         super().__init__(PARAMETER, (), attrs, declared, user_location())
+        label = f"parameter {shown(name)} (made at {self.loc})"
+        object.__setattr__(self, "_residence", Residence(value, label))
 
     @property
     def value(self) -> Array:
-        """Return a copy of the present value; assigning checks shape and dtype first."""
-        return run_shared((self._lock,), self.storage.copy)
+        """Return a copy of the present value; assigning checks shape and dtype first.
+
+        Raises:
+            DeviceError: the value is on a device that cannot be read.
+        """
+        return run_shared((self._lock,), lambda: self.storage.copy())
 
     @value.setter
     def value(self, new: Any) -> None:
-        """Overwrite the value in place.
+        """Overwrite the value in place, on the host; calls on a device fetch it there.
 
         Raises:
             ShapeError: the shapes differ.
             DTypeError: the dtype cannot be cast without loss of kind (float into int, say).
         """
-        array = self.checked(new)
-        if self._pending is not None:
-            with COMPILING:
-                if self._pending is not None:
-                    self._store(np.array(array, self.dtype, order="C"))
-                    return
-        run_alone((self._lock,), np.copyto, self._storage, array, casting="same_kind")
+        array = np.asarray(self.checked(new), self.dtype)
+        run_alone((self._lock,), overwrite_together, {self._residence: array})
 
     def checked(self, new: Any) -> Array:
         """Return a new value as an array that may be assigned to `value`; nothing is changed.
@@ -245,18 +250,49 @@ class Parameter(Node):
 
     @property
     def storage(self) -> Array:
-        """Return the live array that compiled functions read and update in place."""
-        if self._pending is not None:
-            # No lock of its own: that one is held by some who ask, and a fork waits for this one.
-            with COMPILING:
-                if self._pending is not None:
-                    self._store(self._pending())
-        return self._storage
+        """Return the live array of the host, up to date; the caller holds the lock.
 
-    def _store(self, array: Array) -> None:
-        assert array.shape == self.shape and array.dtype == self.dtype, "as declared"
-        object.__setattr__(self, "_storage", array)
-        object.__setattr__(self, "_pending", None)
+        Functions on the CPU read and update it in place.
+
+        Raises:
+            DeviceError: the value is on a device that cannot be read.
+        """
+        return self._residence.on_host()
+
+    @property
+    def residence(self) -> Residence:
+        """Return what knows the places of the value."""
+        return self._residence
+
+    @property
+    def device(self) -> str:
+        """Return where the newest value is: "cpu", or "cuda:0" and so on.
+
+        If both have it, it is the device. Calls move it: a compiled function fetches what is not
+        where it runs.
+        """
+        return self._residence.device
+
+    def to(self, device: str) -> Self:
+        """Move the value to a device, or back, and return the parameter itself.
+
+        Compiled functions fetch values by themselves. This does it now, and gives back the memory
+        on all other devices.
+
+        Args:
+            device: "cpu", "cuda", or "cuda:1" and so on.
+
+        Raises:
+            DeviceError: there is no such device, it has no room, or the value is on one that cannot
+                be read. The value stays where it is.
+
+        Example:
+            >>> w = Parameter(1.0, "w")
+            >>> w.to("cpu").device
+            'cpu'
+        """
+        move_all((self,), device)
+        return self
 
     @property
     def trainable(self) -> bool:
@@ -316,6 +352,17 @@ class State(Parameter):
     def trainable(self, new: bool) -> None:
         if new is not False:
             raise GraphError(f"a state is never trained: {describe(self)}\n  at {user_location()}")
+
+
+def move_all(parameters: Iterable[Parameter], device: str) -> None:
+    """Move values to a device, one after the other, as `Parameter.to` does.
+
+    Raises:
+        DeviceError: as for `Parameter.to`; those that come later were not moved.
+    """
+    opened = open_device(device_name(device))
+    for parameter in parameters:
+        run_alone((parameter.lock,), parameter.residence.move, opened)
 
 
 def lift(value: Operand) -> Node:

@@ -11,6 +11,7 @@ import numpy as np
 from symgraph.dims import Extent, product
 from symgraph.errors import DTypeError, GraphError, SymGraphError
 from symgraph.location import SourceLoc, user_location
+from symgraph.once import once
 from symgraph.op import Control, Elementwise, Leaf, Op
 from symgraph.operators import Operators
 from symgraph.types import INTEGERS, UNKNOWN, TensorType, Type
@@ -174,8 +175,9 @@ def _check_weak_integers(op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, A
     if any(entry.dtype is None for entry in types):
         return
     for child, dtype in zip(inputs, op.kind.operand_dtypes(types, attrs), strict=True):
-        value = getattr(child, "value", None)
-        if child.type.weak and value is not None and dtype in INTEGERS and value.dtype.kind == "i":
+        # Constants alone are weak; the value of a parameter would have to be drawn, or fetched.
+        value = getattr(child, "value", None) if child.type.weak else None
+        if value is not None and dtype in INTEGERS and value.dtype.kind == "i":
             limits = np.iinfo(dtype)
             if not limits.min <= int(value.min()) <= int(value.max()) <= limits.max:
                 raise DTypeError(
@@ -202,12 +204,17 @@ class Graph:
     inputs: tuple[Node, ...]
     outputs: tuple[Node, ...]
 
+    @once
+    def order(self) -> tuple[Node, ...]:
+        """Return the reachable nodes, each after its inputs; passes ask for them over and over."""
+        return tuple(topological(self.outputs))
+
     def nodes(self) -> list[Node]:
         """Return the reachable nodes, each after its inputs."""
-        return topological(self.outputs)
+        return list(self.order)
 
     def __iter__(self) -> Iterator[Node]:
-        return iter(self.nodes())
+        return iter(self.order)
 
 
 def topological(outputs: Iterable[Node]) -> list[Node]:
@@ -216,16 +223,18 @@ def topological(outputs: Iterable[Node]) -> list[Node]:
     Uses an explicit stack, so chains of any depth work.
     """
     order: list[Node] = []
-    seen: set[Node] = set()
-    stack: list[tuple[Node, bool]] = [(node, False) for node in reversed(tuple(outputs))]
+    finished: dict[Node, bool] = {}
+    stack = list(reversed(tuple(outputs)))
     while stack:
-        node, expanded = stack.pop()
-        if expanded:
+        node = stack[-1]
+        state = finished.get(node)
+        if state is None:
+            finished[node] = False
+            if node.inputs:
+                stack += [child for child in reversed(node.inputs) if child not in finished]
+                continue
+        stack.pop()
+        if not state:
+            finished[node] = True
             order.append(node)
-            continue
-        if node in seen:
-            continue
-        seen.add(node)
-        stack.append((node, True))
-        stack.extend((child, False) for child in reversed(node.inputs) if child not in seen)
     return order

@@ -77,7 +77,7 @@ def _evaluate(
                 f"the update of {describe(parameter)} has another shape: {describe(node)}, "
                 f"here {value.shape}"
             )
-    targets = [parameter.storage for parameter, _ in updates]
+    targets = [parameter.residence.on_host(write=True) for parameter, _ in updates]
     _overwrite(targets, values[count:])
     return values[:count]
 

@@ -39,7 +39,10 @@ class TensorType:
     @property
     def undecided(self) -> bool:
         """Tell whether some extent still holds an undecided broadcast."""
-        return any(unresolved(extent) is not None for extent in self.shape or ())
+        for extent in self.shape or ():
+            if not isinstance(extent, int) and unresolved(extent) is not None:
+                return True
+        return False
 
     @property
     def rank(self) -> int:
@@ -126,6 +129,8 @@ def broadcast_shapes(shapes: Iterable[Shape]) -> Shape:
         ShapeError: two known extents clash.
     """
     shapes = list(shapes)
+    if shapes and shapes.count(shapes[0]) == len(shapes):
+        return tuple(shapes[0])
     rank = max((len(shape) for shape in shapes), default=0)
     result: list[Extent] = [1] * rank
     for shape in shapes:

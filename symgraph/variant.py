@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from symgraph.compiler.faults import reported
 from symgraph.compiler.lower import Program, lower
 from symgraph.compiler.pipeline import run_pipeline
 from symgraph.compiler.specialise import Fed, Guard, Specialised, specialise
+from symgraph.compiler.target import Target, cpu_target, cuda_target
 from symgraph.dims import Dim, open_dims_named, symbols
 from symgraph.errors import CompileError, GraphError
 from symgraph.leaves import PARAMETER, PLACEHOLDER, Parameter
@@ -19,6 +21,7 @@ from symgraph.ops.assume import collect_assumptions
 from symgraph.ops.elementwise import cast
 from symgraph.ops.loop import CAPACITY
 from symgraph.ops.state import check_new_value
+from symgraph.placement import ON_CPU, Placement
 from symgraph.relations import (
     Relation,
     assumed_relations,
@@ -30,6 +33,12 @@ from symgraph.runtime.executable import Executable
 from symgraph.runtime.jit import KernelBuildError, Statistics, statistics
 from symgraph.runtime.plan import Plan
 from symgraph.types import TensorType
+
+if TYPE_CHECKING:
+    # What a GPU needs is imported where one is asked for.
+    from symgraph.runtime.cuda.executable import CudaExecutable
+
+    Loaded = Executable | CudaExecutable
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +75,10 @@ class Variant:
         parameters: the parameters of the plan, in its order.
         updated: the parameters that a call changes.
         build: what making it cost.
+        device: where it runs.
     """
 
-    executable: Executable
+    executable: Loaded
     plan: Plan
     guards: tuple[Guard, ...]
     stages: Mapping[str, Graph]
@@ -78,6 +88,7 @@ class Variant:
     parameters: tuple[Parameter, ...]
     updated: tuple[Parameter, ...]
     build: BuildRecord
+    device: str = "cpu"
 
 
 def build_variant(
@@ -87,6 +98,7 @@ def build_variant(
     fed: Mapping[str, Fed] | None,
     threads: int | None,
     options: frozenset[str] = frozenset(),
+    placement: Placement = ON_CPU,
 ) -> Variant:
     """Compile a graph.
 
@@ -97,6 +109,7 @@ def build_variant(
         fed: dtypes and shapes of the feeds where the graph leaves something open.
         threads: how many threads kernels may use; None for all.
         options: the optional passes to run.
+        placement: where it is to run.
 
     Raises:
         SymGraphError: of the kind that the offending node's type rule raises.
@@ -114,11 +127,12 @@ def build_variant(
     with reported("lower"):
         with open_dims_named(open_names(inputs, fed)):
             relations += assumed_relations(feeds, graph, stages["expand"])
-        program = _program(stages["fuse"], feeds, updates, specialised, relations)
+        target = _target(placement)
+        program = _program(stages["fuse"], feeds, updates, specialised, relations, target)
         _check_decided(graph, program.sources)
         lowered = lower(program)
     with reported("load"):
-        executable = _load(lowered.plan, program, threads)
+        executable = _load(lowered.plan, program, threads, placement)
     return Variant(
         executable,
         lowered.plan,
@@ -129,7 +143,8 @@ def build_variant(
         tuple(feed.name or "" for feed in feeds),
         program.parameters,
         program.updated,
-        _build_record(started, before),
+        _build_record(started, before, executable),
+        placement.device,
     )
 
 
@@ -139,6 +154,7 @@ def _program(
     updates: Sequence[tuple[Parameter, Node]],
     specialised: Specialised,
     relations: Sequence[Relation],
+    target: Target,
 ) -> Program:
     sources = _sources(feeds)
     return Program(
@@ -148,34 +164,42 @@ def _program(
         tuple(parameter for parameter, _ in updates),
         (*_guard_relations(specialised, sources), *relations),
         sources,
+        target,
     )
 
 
-def _load(plan: Plan, program: Program, threads: int | None) -> Executable:
+def _target(placement: Placement) -> Target:
+    return cpu_target() if placement.device == "cpu" else cuda_target(placement.precision)
+
+
+def _load(plan: Plan, program: Program, threads: int | None, placement: Placement) -> Loaded:
     """Compile or load the kernels of a plan.
 
     Raises:
         CompileError: the back end rejected one.
     """
+    locks = [parameter.lock for parameter in program.parameters]
+    residences = [parameter.residence for parameter in program.parameters]
     try:
-        return Executable(
-            plan,
-            [parameter.storage for parameter in program.parameters],
-            [parameter.lock for parameter in program.parameters],
-            bool(program.updated),
-            threads,
-        )
+        if placement.device != "cpu":
+            from symgraph.runtime.cuda.device import open_device
+            from symgraph.runtime.cuda.executable import CudaExecutable
+
+            device, on_device = open_device(placement.device), placement.results == "device"
+            return CudaExecutable(plan, residences, locks, device, on_device=on_device)
+        written = [parameter.residence for parameter in program.updated]
+        return Executable(plan, residences, locks, written, threads)
     except KernelBuildError as error:
         raise CompileError(
             f"{error}; please report this (the back end's own text is in .details)", error.details
         ) from error
 
 
-def _build_record(started: float, before: Statistics) -> BuildRecord:
+def _build_record(started: float, before: Statistics, executable: Loaded) -> BuildRecord:
     after = statistics()
     return BuildRecord(
         seconds=time.perf_counter() - started,
-        compiled=after.compiled - before.compiled,
+        compiled=after.compiled - before.compiled + getattr(executable, "compiled", 0),
         compile_seconds=after.seconds - before.seconds,
         from_disk=after.disk_hits - before.disk_hits,
         from_memory=after.memory_hits - before.memory_hits,

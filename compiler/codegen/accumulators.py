@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from symgraph.compiler.codegen.llvm_scalar import LLVMBuilder, LLVMValue
 from symgraph.compiler.codegen.operands import as_dtype
-from symgraph.compiler.codegen.reducers import combine, identity
+from symgraph.compiler.codegen.reducers import combine, combiner, identity
 from symgraph.compiler.region import accumulator_dtype
 from symgraph.node import Node
-from symgraph.op import Reduce
 
 if TYPE_CHECKING:
     from llvmlite import ir
@@ -77,9 +76,3 @@ class Accumulators:
         numbers = ir.VectorType(ir.IntType(32), lanes)
         mask = ir.Constant(numbers, list(range(start, start + lanes)))
         return self._builder.shuffle_vector(vector, vector, mask)
-
-
-def combiner(node: Node) -> str:
-    """Return the name of a reduction's combining operation."""
-    assert isinstance(node.op.kind, Reduce), f"{node.op.name} is no reduction"
-    return node.op.kind.combine

@@ -1,14 +1,16 @@
-"""How each reduction starts and combines, in scalar code."""
+"""How each reduction starts and combines, in scalar code for every device."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from symgraph.compiler.codegen.llvm_scalar import LLVMBuilder, LLVMValue
+from symgraph.node import Node
+from symgraph.op import Reduce
+from symgraph.scalar.builder import ScalarBuilder, ValueT
 from symgraph.types import FLOATS
 
 
-def identity(builder: LLVMBuilder, name: str, dtype: str) -> LLVMValue:
+def identity(builder: ScalarBuilder[ValueT], name: str, dtype: str) -> ValueT:
     """Return the value that a reduction of nothing gives."""
     if name in ("sum", "any"):
         return builder.constant(0, dtype)
@@ -23,7 +25,7 @@ def identity(builder: LLVMBuilder, name: str, dtype: str) -> LLVMValue:
     return builder.constant(int(limits.min if name == "max" else limits.max), dtype)
 
 
-def combine(builder: LLVMBuilder, name: str, total: LLVMValue, value: LLVMValue) -> LLVMValue:
+def combine(builder: ScalarBuilder[ValueT], name: str, total: ValueT, value: ValueT) -> ValueT:
     """Return `total` with one more value taken in; maxima and minima keep a NaN."""
     if name == "sum":
         return builder.add(total, value)
@@ -34,3 +36,9 @@ def combine(builder: LLVMBuilder, name: str, total: LLVMValue, value: LLVMValue)
     if name == "all" or (name == "min" and value.dtype == "bool"):
         return builder.bit_and(total, value)
     return builder.maximum(total, value) if name == "max" else builder.minimum(total, value)
+
+
+def combiner(node: Node) -> str:
+    """Return the name of a reduction's combining operation."""
+    assert isinstance(node.op.kind, Reduce), f"{node.op.name} is no reduction"
+    return node.op.kind.combine

@@ -101,12 +101,14 @@ class _Rewriter:
         return [successor]
 
     def _with_final_inputs(self, node: Node) -> Node:
-        inputs = tuple(self._final[operand] for operand in node.inputs)
+        inputs = tuple([self._final[operand] for operand in node.inputs])
         rebuilt = with_inputs(node, inputs, self._final_attrs(node))
         return self._interner.intern(rebuilt)
 
     def _final_attrs(self, node: Node) -> Mapping[str, Any]:
         attrs = map_subgraphs(node, self._rewrite_subgraph)
+        if attrs is node.attrs:
+            return attrs
         unchanged = all(attrs[name] is value for name, value in node.attrs.items())
         return node.attrs if unchanged else attrs
 
@@ -143,9 +145,10 @@ class _Rewriter:
 
 def _is_canonical(node: Node) -> bool:
     """Tell whether rules may look at `node`: types known, operands cast, no leaf but `extent`."""
-    types = tuple(operand.type for operand in node.inputs)
-    if not all(isinstance(entry, TensorType) and entry.known for entry in (node.type, *types)):
-        return False
+    types = tuple([operand.type for operand in node.inputs])
+    for entry in (node.type, *types):
+        if not (isinstance(entry, TensorType) and entry.known):
+            return False
     match node.op.kind:
         case Leaf():
             return node.op.name == "extent"

@@ -39,7 +39,7 @@ __all__ = [
 Emitter = Callable[..., None]
 """Emits a kernel's body: emitter(builder, tile, dtype, args, lo, hi)."""
 
-VERSION = 8  # raised whenever the emitted code changes, so that cached kernels are not reused
+VERSION = 9  # raised whenever the emitted code changes, so that cached kernels are not reused
 
 
 def convolution_source(dtype: str, *, shape: TileShape | None = None) -> KernelSource:

@@ -26,7 +26,7 @@ from symgraph.runtime.kernels.gemm_shape import (
 
 __all__ = ["GemmArgument", "gemm_source", "gemm_task_count", "gemm_task_shape"]
 
-VERSION = 3  # raised whenever the emitted code changes, so that cached kernels are not reused
+VERSION = 4  # raised whenever the emitted code changes, so that cached kernels are not reused
 
 
 def gemm_source(

@@ -62,7 +62,7 @@ class TileShape:
         return A_BLOCK_BYTES // (self.depth * self.item_bytes) // 16 * 16
 
     def heights(self, vectors: int) -> tuple[int, ...]:
-        """Return the tile heights of a panel width: falling powers of two that end with 1.
+        """Return the tile heights of a panel width: powers of two in falling order, the last one 1.
 
         The highest tile must leave registers for one row of B and a broadcast, and a narrow panel
         needs enough rows to hide the latency of a multiply-add (about 8 independent chains).
@@ -70,7 +70,7 @@ class TileShape:
         highest = 4
         while 2 * highest * vectors + vectors + 1 <= self.registers:
             highest *= 2
-        return (highest, 4, 1) if highest > 4 else (4, 1)
+        return (highest, min(highest, 4 if vectors > 1 else ROW_GROUP), 1)
 
     def describe(self) -> str:
         """Return the text that stands for this shape in a kernel's key."""

@@ -158,29 +158,46 @@ def _with_epilogue(builder: ir.IRBuilder, panel: Panel, epilogue: Epilogue) -> P
 
 
 def _emit_rows(builder: ir.IRBuilder, panel: Panel) -> None:
-    """Emit the loops over full tiles, then over what is left in smaller ones."""
-    heights = panel.shape.heights(panel.vectors)
+    """Emit the loops over full tiles, then over what is left in smaller ones.
+
+    Where rows run out inside a small tile, its last rows repeat the last row of the panel: one tile
+    that is not full is quicker than several lower ones, each too low to hide the latency of its
+    additions. A single row is as quick alone, and then loads and stores nothing twice.
+    """
+    tall, *_, short, single = panel.shape.heights(panel.vectors)
     rows = panel.args.rows
-    done = emit.int64(0)
-    for height in heights:
-        left = builder.sub(rows, done)
-        # Heights are powers of two, so the mask rounds down.
-        end = builder.add(done, builder.and_(left, emit.int64(-height)))
-        with emit.counted_loop(builder, done, end, emit.int64(height)) as row:
-            if height == heights[0]:
-                _prefetch_ahead(builder, panel, row, height)
-            _emit_tile(builder, panel, row, height)
-        done = end
+    # Heights are powers of two, so the masks round down.
+    full = builder.and_(rows, emit.int64(-tall))
+    with emit.counted_loop(builder, emit.int64(0), full, emit.int64(tall)) as row:
+        _prefetch_ahead(builder, panel, row, tall)
+        _emit_tile(builder, panel, row, tall)
+    over = builder.and_(rows, emit.int64(short - 1))
+    alone = builder.icmp_signed("==", over, emit.int64(single))
+    end = builder.select(alone, builder.sub(rows, emit.int64(single)), rows)
+    with emit.counted_loop(builder, full, end, emit.int64(short)) as row:
+        _emit_tile(
+            builder, panel, row, short, last=builder.sub(builder.sub(end, row), emit.int64(1))
+        )
+    with builder.if_then(alone):
+        _emit_tile(builder, panel, end, single)
 
 
-def _emit_tile(builder: ir.IRBuilder, panel: Panel, row: ir.Value, height: int) -> None:
-    """Emit one tile: load or clear the accumulators, run over k, finish and store."""
+def _emit_tile(
+    builder: ir.IRBuilder, panel: Panel, row: ir.Value, height: int, last: ir.Value | None = None
+) -> None:
+    """Emit one tile: load or clear the accumulators, run over k, finish and store.
+
+    Args:
+        builder: Where to emit.
+        panel: The panel.
+        row: The first row of the tile.
+        height: How many rows it has.
+        last: The number of the row in the tile that all rows after it repeat, if there is one.
+    """
     args = panel.args
     c = emit.offset(builder, args.c, builder.mul(row, args.c_row))
-    c_rows = [
-        emit.offset(builder, c, builder.mul(emit.int64(index), args.c_row))
-        for index in range(height)
-    ]
+    numbers = [_number(builder, index, last) for index in range(height)]
+    c_rows = [emit.offset(builder, c, builder.mul(number, args.c_row)) for number in numbers]
     before = builder.block
     with builder.if_then(args.load_c):
         loaded = [panel.read(builder, pointer) for pointer in c_rows]
@@ -194,9 +211,15 @@ def _emit_tile(builder: ir.IRBuilder, panel: Panel, row: ir.Value, height: int) 
             phi.add_incoming(value, load_block)
             tile[-1].append(phi)
     _prefetch_next_tile(builder, panel, c, height)
-    tile = _emit_depth_loop(builder, panel, row, tile)
+    tile = _emit_depth_loop(builder, panel, row, tile, numbers[:ROW_GROUP])
     for pointer, tile_row in zip(c_rows, tile, strict=True):
         panel.write(builder, pointer, _finished(builder, panel, tile_row))
+
+
+def _number(builder: ir.IRBuilder, index: int, last: ir.Value | None) -> ir.Value:
+    """Return the row of a tile that stands at a position."""
+    number = emit.int64(index)
+    return number if last is None else emit.minimum(builder, number, last)
 
 
 def _prefetch_next_tile(builder: ir.IRBuilder, panel: Panel, c: ir.Value, height: int) -> None:
@@ -242,19 +265,23 @@ def _prefetch_ahead(builder: ir.IRBuilder, panel: Panel, row: ir.Value, height: 
 
 
 def _emit_depth_loop(
-    builder: ir.IRBuilder, panel: Panel, row: ir.Value, tile: list[list[ir.Value]]
+    builder: ir.IRBuilder,
+    panel: Panel,
+    row: ir.Value,
+    tile: list[list[ir.Value]],
+    numbers: Sequence[ir.Value],
 ) -> list[list[ir.Value]]:
-    """Emit the loop over k, with accumulators and addresses in phi nodes."""
+    """Emit the loop over k, with accumulators and addresses in phi nodes.
+
+    `numbers` are the rows to read in each group of `ROW_GROUP`.
+    """
     args = panel.args
     height = len(tile)
     groups = [
         emit.opaque(builder, _row_of_a(builder, args, builder.add(row, emit.int64(first))))
         for first in range(0, height, ROW_GROUP)
     ]
-    multiples = [
-        emit.opaque(builder, builder.mul(emit.int64(index), args.a_row))
-        for index in range(ROW_GROUP)
-    ]
+    multiples = [emit.opaque(builder, builder.mul(number, args.a_row)) for number in numbers]
     before = builder.block
     head = builder.append_basic_block("depth.head")
     body = builder.append_basic_block("depth.body")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symgraph.data.source import missing
 from symgraph.errors import DataError, MissingPackageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Array = np.ndarray[Any, Any]
 PIXELS = 64
@@ -37,7 +38,7 @@ def digits(path: str | Path | None = None) -> tuple[Array, Array]:
         >>> x.shape, t[:5]
         ((1797, 64), array([0, 1, 2, 3, 4]))
     """
-    table = _shipped() if path is None else _read(Path(path))
+    table = _shipped() if path is None else _read(path)
     images = (table[:, :PIXELS] / BRIGHTEST).astype(np.float32)
     return images, table[:, PIXELS].astype(np.int64)
 
@@ -54,7 +55,9 @@ def _shipped() -> Array:
     return np.column_stack([found.data, found.target])
 
 
-def _read(path: Path) -> Array:
+def _read(path: str | Path) -> Array:
+    from symgraph.data.source import missing
+
     try:
         table = np.loadtxt(path, delimiter=",", ndmin=2)
     except FileNotFoundError:

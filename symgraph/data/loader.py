@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from symgraph.data.arrays import Array, Source, generator, rows_of
 from symgraph.data.collate import SteadyDtypes, stack
 from symgraph.data.dataset import Dataset
-from symgraph.data.prefetch import Prefetched
 from symgraph.errors import DataError
+from symgraph.residence import device_name
+
+if TYPE_CHECKING:
+    from symgraph.data.prefetch import Prefetched
+    from symgraph.data.uploaded import Uploaded
+    from symgraph.runtime.cuda.uploads import Uploader
+
+    Pass = Generator[Any, None, None] | Prefetched[Any] | Uploaded
 
 Rows = slice | Array
-Pass = Generator[Any, None, None] | Prefetched[Any]
+
+AHEAD_OF_DEVICE = 2
+"""Batches on their way to a device: one that arrives, and one that is put together."""
 
 
 class DataLoader:
@@ -38,13 +47,18 @@ class DataLoader:
             and on `epoch`; a generator is drawn from for each pass; None stands for NumPy's global
             generator, as in DeZero, so that `np.random.seed` decides.
         drop_last: leave out a last batch that is shorter.
-        prefetch: how many batches a thread prepares ahead; 0 for no thread.
+        prefetch: how many batches a thread prepares ahead; 0 for no thread. By default 0, and 2 where
+            batches go to a GPU.
+        device: "cuda", or "cuda:1" and so on: batches are CuPy arrays there, on their way while the
+            caller works on those before. What their memory was used for is over before it is used
+            again, provided that it was used by compiled functions or on CuPy's current stream.
 
     Attributes:
         epoch: the number of passes that were begun. Set it to go on where another run ended.
 
     Raises:
         DataError: an argument has no meaning, there are no samples, or not enough for one batch.
+        DeviceError: the device is not there, or cannot be used.
 
     Example:
         >>> loader = DataLoader(np.arange(10), 4, shuffle=False)
@@ -62,14 +76,17 @@ class DataLoader:
         *,
         rng: Source | None = None,
         drop_last: bool = False,
-        prefetch: int = 0,
+        prefetch: int | None = None,
+        device: str = "cpu",
     ) -> None:
         """Check and keep the arguments; no sample is read."""
         self.dataset = rows_of(dataset)[0] if isinstance(dataset, tuple) else dataset
         if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
             raise DataError(f"a data set has __len__ and __getitem__, unlike {dataset!r}")
         self.batch_size = _natural("a batch size", batch_size, 1)
-        self.prefetch = _natural("prefetch", prefetch, 0)
+        self.device = device_name(device)
+        ahead = 0 if self.device == "cpu" else AHEAD_OF_DEVICE
+        self.prefetch = ahead if prefetch is None else _natural("prefetch", prefetch, 0)
         self.shuffle = bool(shuffle)
         self.drop_last = bool(drop_last)
         self.epoch = 0
@@ -77,6 +94,7 @@ class DataLoader:
         self._generator = None if rng is None else generator(rng)
         self._own_pass: Pass | None = None
         self._checked_length()
+        self._uploader = None if self.device == "cpu" else _uploader(self.device)
 
     @property
     def data_size(self) -> int:
@@ -108,7 +126,15 @@ class DataLoader:
         def begin(first: int) -> Generator[Any, None, None]:
             return _batches(read, rows, first, count)
 
-        return Prefetched(begin, self.prefetch) if self.prefetch else begin(0)
+        if self._uploader is not None:
+            from symgraph.data.uploaded import Uploaded
+
+            return Uploaded(begin, self.prefetch, self._uploader)
+        if not self.prefetch:
+            return begin(0)
+        from symgraph.data.prefetch import Prefetched
+
+        return Prefetched(begin, self.prefetch)
 
     def __next__(self) -> Any:
         """Return the next batch of this loader's own pass, which is begun when there is none."""
@@ -163,19 +189,28 @@ class SeqDataLoader(DataLoader):
     Args:
         dataset: as in `DataLoader`.
         batch_size: samples in a batch.
-        prefetch: how many batches a thread prepares ahead; 0 for no thread.
+        prefetch: as in `DataLoader`.
+        device: as in `DataLoader`.
 
     Raises:
         DataError: an argument has no meaning, or there are fewer samples than rows in a batch.
+        DeviceError: the device is not there, or cannot be used.
 
     Example:
         >>> [batch.tolist() for batch in SeqDataLoader(np.arange(10), 3)]
         [[0, 3, 6], [1, 4, 7], [2, 5, 8], [3, 6, 9]]
     """
 
-    def __init__(self, dataset: Any, batch_size: int, *, prefetch: int = 0) -> None:
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int,
+        *,
+        prefetch: int | None = None,
+        device: str = "cpu",
+    ) -> None:
         """Check and keep the arguments; no sample is read."""
-        super().__init__(dataset, batch_size, shuffle=False, prefetch=prefetch)
+        super().__init__(dataset, batch_size, shuffle=False, prefetch=prefetch, device=device)
 
     def _checked_length(self) -> int:
         size = super()._checked_length()
@@ -188,6 +223,13 @@ class SeqDataLoader(DataLoader):
     def _rows(self, size: int) -> Callable[[int], Rows]:
         starts = np.arange(self.batch_size) * (size // self.batch_size)
         return lambda number: (starts + number) % size
+
+
+def _uploader(device: str) -> Uploader:
+    from symgraph.runtime.cuda.device import open_device
+    from symgraph.runtime.cuda.uploads import Uploader
+
+    return Uploader(open_device(device))
 
 
 def _natural(what: str, value: int, least: int) -> int:

@@ -19,8 +19,9 @@ from symgraph.location import SourceLoc
 from symgraph.node import Node
 from symgraph.printer import printable
 from symgraph.runtime import cache
+from symgraph.runtime.cuda.decisions import host_decisions
 from symgraph.runtime.jit import statistics
-from symgraph.runtime.plan import Instruction, Opcode
+from symgraph.runtime.plan import Instruction, KernelSource, Opcode
 from symgraph.runtime.pool import available_cpus
 from symgraph.variant import Variant
 
@@ -58,9 +59,10 @@ def _heading(variant: Variant, rows: Sequence[Row], threads: int) -> str:
     if variant.updated:
         labels = [printable(parameter.name or "unnamed") for parameter in variant.updated]
         lines[0] += f"; updates {', '.join(labels[:8])}{' ...' if len(labels) > 8 else ''}"
-    lines.append(
-        f"{calls} kernel calls of {len(variant.plan.kernels)} kernels, by up to {threads} threads"
-    )
+    by = f"by up to {threads} threads" if variant.device == "cpu" else f"on {variant.device}"
+    lines.append(f"{calls} kernel calls of {len(variant.plan.kernels)} kernels, {by}")
+    if variant.device != "cpu":
+        lines.append(_replay_text(variant))
     build = variant.build
     lines.append(
         f"compiled in {duration(build.seconds)}: {build.compiled} kernels made by the back end in "
@@ -68,6 +70,19 @@ def _heading(variant: Variant, rows: Sequence[Row], threads: int) -> str:
         f"{build.from_memory} in memory"
     )
     return "\n".join([*lines, *_cache_lines()])
+
+
+def _replay_text(variant: Variant) -> str:
+    """Return whether calls are replayed as a graph, or where the host has to decide."""
+    decisions = host_decisions(variant.plan)
+    if not decisions:
+        return "from the second call on for the same arrays, replayed as one CUDA graph"
+    listed = ", ".join(f"#{number}" for number in decisions[:8])
+    more = " ..." if len(decisions) > 8 else ""
+    return (
+        f"started kernel by kernel: at {listed}{more} the host waits for the device, to read a "
+        "condition or a number of steps"
+    )
 
 
 def _cache_lines() -> list[str]:
@@ -124,7 +139,8 @@ class _Report:
         lines.append("moves    " + moved(row, self.bound, self.names))
         if row.around:
             lines.append("steps    " + moved_in_all(row, self.bound, self.names))
-        lines.append("threads  " + sharing(row, self.bound, self.names, self.threads))
+        if self.variant.device == "cpu":
+            lines.append("threads  " + sharing(row, self.bound, self.names, self.threads))
         producers = self.producers[row.number]
         for producer in producers:
             reason = boundary_reason(producer, row, producers, self.levels, self.names)
@@ -143,8 +159,10 @@ class _Report:
         elif row.node is not None:
             text += f" giving {row.node.type}"
         shared = f", called {self.uses[number]} times" if self.uses[number] > 1 else ""
-        lanes = re.search(r"\blanes=(\d+)", self.variant.plan.kernels[number].key_text)
-        width = f", {lanes[1]} lanes" if lanes and lanes[1] != "1" else ""
+        kernel = self.variant.plan.kernels[number]
+        lanes = re.search(r"\blanes=(\d+)", kernel.key_text)
+        native = isinstance(kernel, KernelSource)
+        width = f", {lanes[1]} lanes" if native and lanes and lanes[1] != "1" else ""
         return f"{text}  [kernel {number}{width}{shared}]"
 
 

@@ -152,7 +152,7 @@ def measure(variant: Variant, dims: Mapping[str, Any]) -> Memory:
     ]
     return Memory(
         arena,
-        sum(parameter.storage.nbytes for parameter in variant.parameters),
+        all_of(BufferKind.PARAMETER),
         all_of(BufferKind.CONSTANT),
         all_of(BufferKind.FEED),
         all_of(BufferKind.OUTPUT),

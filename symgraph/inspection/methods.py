@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symgraph.errors import SymGraphError
-from symgraph.feeds import as_array, check_extents, named, wrong_names
+from symgraph.feeds import Feed, as_feed, check_extents, named, wrong_names
 from symgraph.leaves import Parameter
 from symgraph.node import Graph, Node
 from symgraph.runtime.executable import FailedCheckError
@@ -46,6 +46,10 @@ class Inspectable(ABC):
         """Return what the user wrote, all types known: the outputs, then the updates."""
 
     @abstractmethod
+    def _on_host(self, arrays: Sequence[Feed]) -> tuple[Array, ...]:
+        """Return copies of what was fed from a device."""
+
+    @abstractmethod
     def _updated(self) -> Sequence[Parameter]:
         """Return the parameters that a call changes."""
 
@@ -54,6 +58,11 @@ class Inspectable(ABC):
         self, error: FailedCheckError, variant: Variant, arrays: Sequence[Array]
     ) -> SymGraphError:
         """Return the typed error for a check that failed at run time."""
+
+    @property
+    @abstractmethod
+    def device(self) -> str:
+        """Return where calls run."""
 
     @property
     @abstractmethod
@@ -261,7 +270,8 @@ class Inspectable(ABC):
         given = named(names, args, feeds)
         if given.keys() != set(names):
             raise wrong_names(self.inputs, given)
-        arrays = tuple(as_array(node, given[node.name or ""]) for node in self.inputs)
+        fed = [as_feed(node, given[node.name or ""], self.device) for node in self.inputs]
+        arrays = self._on_host(fed)
         check_extents(self.inputs, arrays)
         return arrays
 

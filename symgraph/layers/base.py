@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from symgraph.errors import GraphError
-from symgraph.leaves import Parameter, State
+from symgraph.leaves import Parameter, State, move_all
 from symgraph.location import user_location
 from symgraph.node import describe
 
@@ -117,6 +117,21 @@ class Layer(ABC):
             for _, value in _entries(vars(layer)):
                 if isinstance(value, Parameter) and not isinstance(value, State):
                     value.trainable = not frozen
+
+    def to(self, device: str) -> Self:
+        """Move all parameters and states to a device, or back, and return the layer itself.
+
+        Compiled functions fetch values by themselves; see `Parameter.to`.
+
+        Args:
+            device: "cpu", "cuda", or "cuda:1" and so on.
+
+        Raises:
+            DeviceError: there is no such device, or it has no room for all; no value is lost.
+            ShapeError: a layer was not called yet and does not know its input size.
+        """
+        move_all(self._named().values(), device)
+        return self
 
     def learn_sizes(self, shapes: Mapping[str, tuple[int, ...]]) -> Callable[[], None]:
         """Take input sizes that are not known yet from the shapes of arrays, saved ones say.

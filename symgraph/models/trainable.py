@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from symgraph.leaves import Placeholder
     from symgraph.optim.base import Optimizer
+    from symgraph.placement import Precision
     from symgraph.serialise.weights import Loaded
     from symgraph.training.history import History
     from symgraph.training.losses import LossFunction
@@ -32,6 +33,8 @@ class Trainable:
         *,
         inputs: Placeholder | tuple[int, ...] | None = None,
         threads: int | None = None,
+        device: str = "cpu",
+        precision: Precision = "float32",
     ) -> Self:
         """Say how the model is trained; a second call begins a new history.
 
@@ -41,12 +44,15 @@ class Trainable:
             metrics: functions of output and targets, or names.
             inputs: a placeholder, or the shape of a row, where the first layer does not know it.
             threads: how many threads may work on one step; None for all.
+            device: where to compute: "cpu", "cuda", "cuda:1" and so on.
+            precision: of matrix products and convolutions on a GPU, as for `sg.compile`.
 
         Returns:
             The model.
 
         Raises:
             GraphError: there is no such optimiser, loss or metric.
+            DeviceError: the device is not there, or cannot be used.
             SymGraphError: of other kinds, where the parts do not fit together.
 
         Example:
@@ -63,6 +69,8 @@ class Trainable:
             metrics,
             inputs=inputs,
             threads=threads,
+            device=device,
+            precision=precision,
         )
         return self
 

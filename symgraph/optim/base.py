@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from symgraph.compiler.autodiff import grad
 from symgraph.errors import GraphError
-from symgraph.leaves import Parameter, State, lift
+from symgraph.leaves import Parameter, State, lift, move_all
 from symgraph.location import user_location
 from symgraph.node import Node, Operand, describe
 from symgraph.ops.elementwise import cast
@@ -150,6 +150,20 @@ class Optimizer(ABC):
         never stopped, bit for bit.
         """
         return self._state.named()
+
+    def to(self, device: str) -> Self:
+        """Move the optimiser's own state to a device, or back, and return the optimiser itself.
+
+        Compiled functions fetch values by themselves; see `Parameter.to`.
+
+        Args:
+            device: "cpu", "cuda", or "cuda:1" and so on.
+
+        Raises:
+            DeviceError: there is no such device, or it has no room for all; no value is lost.
+        """
+        move_all(self.states().values(), device)
+        return self
 
     def _updates(self, pairs: list[tuple[Parameter, Node]]) -> Updates:
         """Return the updates of parameters, given their gradients."""

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import chain, repeat
-from operator import setitem
 from typing import Any
-
-import numpy as np
 
 from symgraph.errors import CheckpointError
 from symgraph.leaves import Parameter
 from symgraph.location import user_location
+from symgraph.residence import overwrite_together
 from symgraph.serialise.archive import Array
-from symgraph.shared_lock import COMPILING, run_alone, run_shared
-
-_exhaust: Callable[[Iterable[Any]], None] = deque[Any](maxlen=0).extend
+from symgraph.shared_lock import run_alone, run_shared
 
 
 def named_parameters_of(savable: Any) -> dict[str, Parameter]:
@@ -102,10 +96,13 @@ def _learn(
 
 
 def values_of(parameters: Mapping[str, Parameter]) -> dict[str, Array]:
-    """Return copies of all values, taken together: no update comes between them."""
+    """Return copies of all values, taken together: no update comes between them.
+
+    Raises:
+        DeviceError: one is on a device that cannot be read.
+    """
     locks = sorted({parameter.lock for parameter in parameters.values()}, key=id)
-    storages = [parameter.storage for parameter in parameters.values()]
-    copies = run_shared(locks, lambda: [storage.copy() for storage in storages])
+    copies = run_shared(locks, lambda: [each.storage.copy() for each in parameters.values()])
     return dict(zip(parameters, copies, strict=True))
 
 
@@ -118,20 +115,5 @@ def assign_together(values: Mapping[Parameter, Array]) -> None:
         values: arrays of the parameters' own shapes and dtypes.
     """
     locks = sorted((parameter.lock for parameter in values), key=id)
-    run_alone(locks, _overwrite, values)
-
-
-def _overwrite(values: Mapping[Parameter, Array]) -> None:
-    # The locks of the parameters come first, as in everything else that takes both.
-    with COMPILING:
-        fresh = {p: np.array(values[p], order="C") for p in values if p._pending is not None}
-        ready = [(p.storage, values[p]) for p in values if p._pending is None]
-        storages, arrays = zip(*ready, strict=True) if ready else ((), ())
-        # In a single call of a function written in C, during which nothing can be raised.
-        _exhaust(
-            chain(
-                map(object.__setattr__, fresh, repeat("_storage"), fresh.values()),
-                map(object.__setattr__, fresh, repeat("_pending"), repeat(None)),
-                map(setitem, storages, repeat(...), arrays),
-            )
-        )
+    own = {parameter.residence: array for parameter, array in values.items()}
+    run_alone(locks, overwrite_together, own)

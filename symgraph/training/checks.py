@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from symgraph.leaves import Placeholder
 from symgraph.location import user_location
 from symgraph.node import Node, describe
 from symgraph.optim.base import Optimizer
+from symgraph.placement import Precision, Results, placement_of
 from symgraph.training.names import called
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
@@ -24,6 +25,32 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     for value in [getattr(optim, name)]
     if isinstance(value, type) and issubclass(value, Optimizer) and value is not Optimizer
 }
+
+
+class CompileOptions(TypedDict):
+    """What all functions of a model are compiled with."""
+
+    threads: int | None
+    device: str
+    precision: Precision
+    results: Results
+
+
+def compile_options(threads: int | None, device: str, precision: Precision) -> CompileOptions:
+    """Return the options of `compile` by which a model is trained.
+
+    Raises:
+        DeviceError: the device is not there, or cannot be used.
+        GraphError: the precision is none, or makes no sense there.
+    """
+    name, precision, _ = placement_of(device, precision, "numpy")
+    results: Results = "numpy"
+    if name != "cpu":
+        from symgraph.runtime.cuda.device import open_device
+
+        open_device(name)
+        results = "device"
+    return {"threads": threads, "device": name, "precision": precision, "results": results}
 
 
 def chosen_optimizer(given: str | Optimizer) -> Optimizer:

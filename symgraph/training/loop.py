@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from symgraph.training.callbacks import Callback
 from symgraph.training.history import VALIDATION
 from symgraph.training.program import BATCHES, EPOCH, ROWS, SUMS, Program
 from symgraph.training.progress import Progress
+from symgraph.training.reading import ReadLater, Totals
 
 if TYPE_CHECKING:
     from symgraph.training.options import Settings
@@ -36,6 +36,10 @@ class Plan:
     settings: Settings
     source: Source
     held_out: Source | None
+
+    def watching(self) -> list[Callback]:
+        """Return the callbacks that look at each step."""
+        return [c for c in self.settings.callbacks if type(c).step_end is not Callback.step_end]
 
     def in_order(self) -> list[Callback]:
         """Return the callbacks in the order in which an epoch ends for them."""
@@ -90,8 +94,8 @@ def _epoch(trainer: Trainer, plan: Plan, title: str, first: int) -> dict[str, fl
 
 def _steps(trainer: Trainer, plan: Plan, batches: Any, bar: Progress, title: str) -> None:
     program = trainer.program
-    step = program.checked_step if plan.settings.terminate_on_nan else program.step
-    watching = [c for c in plan.settings.callbacks if type(c).step_end is not Callback.step_end]
+    watching = plan.watching()
+    step = program.step_for(watched=bool(watching), checked=plan.settings.terminate_on_nan)
     made = int(program.steps.value)
     for number, (x, targets) in enumerate(batches):
         # Random numbers follow from the number of the step alone, whatever was called between.
@@ -102,8 +106,10 @@ def _steps(trainer: Trainer, plan: Plan, batches: Any, bar: Progress, title: str
             raise NonFiniteError(f"{title}, step {number + 1}: {error}") from None
         made += 1
         bar.step(lambda: _means(program))
-        for callback in watching:
-            callback.step_end(trainer, made, outputs)
+        if watching:
+            numbers = ReadLater(outputs)
+            for callback in watching:
+                callback.step_end(trainer, made, numbers)
 
 
 def _means(program: Program) -> dict[str, float]:
@@ -118,19 +124,11 @@ def _means(program: Program) -> dict[str, float]:
 
 def measured(program: Program, source: Source, verbose: int = 0) -> dict[str, float]:
     """Return loss and metrics of an evaluation, as means over all rows."""
-    evaluate, names = program.evaluation, program.names
-    sums, rows = dict.fromkeys(names, 0.0), 0
-
-    def means() -> Mapping[str, float]:
-        return {name: total / rows for name, total in sums.items()}
-
+    evaluate, totals = program.evaluation, Totals(program.names)
     bar = Progress(verbose, "evaluation", len(source))
     with closing(bar), closing(source.batches(0, 0)) as batches:
         for x, targets in batches:
-            outputs = evaluate(x, targets)
-            rows += len(x)
-            for name in names:
-                sums[name] += len(x) * float(outputs[name])
-            bar.step(means)
-        bar.finish(means())
-    return dict(means())
+            totals.add(len(x), evaluate(x, targets))
+            bar.step(totals.means)
+        bar.finish(totals.means())
+    return totals.means()

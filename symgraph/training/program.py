@@ -20,6 +20,7 @@ from symgraph.ops.elementwise import cast
 from symgraph.ops.index_leaves import extent
 from symgraph.ops.joining import stack
 from symgraph.optim.base import Optimizer
+from symgraph.training.checks import CompileOptions
 from symgraph.training.losses import Loss, Targets, targets_placeholder
 from symgraph.training.metrics import Metric
 from symgraph.training.rows import RowType
@@ -44,10 +45,12 @@ class Program:
         metrics: what is computed beside it.
         x: the placeholder of the inputs; its first axis is that of the rows.
         targets: the type of the targets, needed for a loss of the user's own.
-        threads: how many threads may work on one call.
+        options: what all functions are compiled with.
 
     Attributes:
         names: of the numbers that step and evaluation give: `loss`, then the metrics.
+        step: the training step, from inputs and targets. On a GPU it gives nothing back; what it
+            adds to `progress` stays there until it is read.
         steps: the number of training steps made so far.
         progress: where the present epoch is, see `EPOCH`.
 
@@ -63,10 +66,11 @@ class Program:
         metrics: tuple[Metric, ...],
         x: Placeholder,
         targets: RowType | None,
-        threads: int | None,
+        options: CompileOptions,
     ) -> None:
         """Build the graph of the step and compile it."""
-        self._model, self._loss, self._metrics, self._threads = model, loss, metrics, threads
+        self._model, self._loss, self._metrics = model, loss, metrics
+        self._options = options
         self.x = x
         self.names = ("loss", *(metric.name for metric in metrics))
         with train_mode():
@@ -85,19 +89,28 @@ class Program:
         }
         self.classes = output.shape[-1] if loss.targets is Targets.LABELS else None
         self.hint = f"the targets of {loss.name} are {loss.targets.value}"
-        self.step = self._compiled_step(check_finite=False)
+        self._steps: dict[tuple[bool, bool], Function] = {}
+        self.step = self.step_for(watched=False, checked=False)
 
-    @once
-    def checked_step(self) -> Function:
-        """Return the step that raises, and changes nothing, where a number would not be finite."""
-        return self._compiled_step(check_finite=True)
+    def step_for(self, *, watched: bool, checked: bool) -> Function:
+        """Return the training step, compiled when it is first asked for.
+
+        Args:
+            watched: whether somebody looks at loss and metrics of each step. They come for nothing
+                on the host; on a GPU they are copied, so a step without them is quicker.
+            checked: whether it raises, and changes nothing, where a number would not be finite.
+        """
+        key = watched or checked or self._options["device"] == "cpu", checked
+        if key not in self._steps:
+            self._steps[key] = self._compiled_step(*key)
+        return self._steps[key]
 
     @once
     def evaluation(self) -> Function:
         """Return the function from inputs and targets to loss and metrics, in test mode."""
         with test_mode():
             outputs = self._measured(model_output(self._model, self.x))
-        return compile(outputs, inputs=[self.x, self.targets], threads=self._threads)
+        return compile(outputs, inputs=[self.x, self.targets], **self._options)
 
     def _measured(self, output: Node) -> dict[str, Node]:
         """Return loss and metrics by name."""
@@ -105,20 +118,22 @@ class Program:
         measured |= {metric.name: metric.build(output, self.targets) for metric in self._metrics}
         return measured
 
-    def _compiled_step(self, check_finite: bool) -> Function:
+    def _compiled_step(self, tells: bool, check_finite: bool) -> Function:
         return compile(
-            self._outputs,
+            self._outputs if tells else {},
             updates=self._updates,
             inputs=[self.x, self.targets],
-            threads=self._threads,
             check_finite=check_finite,
+            **self._options,
         )
 
 
-def compiled_prediction(model: Layer, x: Placeholder, threads: int | None) -> Function:
-    """Return the function from inputs to a model's output, in test mode."""
+def compiled_prediction(model: Layer, x: Placeholder, options: CompileOptions) -> Function:
+    """Return the function from inputs to a model's output, an array of the host, in test mode."""
+    on_host = options.copy()
+    on_host["results"] = "numpy"
     with test_mode():
-        return compile(model_output(model, x), inputs=[x], threads=threads)
+        return compile(model_output(model, x), inputs=[x], **on_host)
 
 
 def model_output(model: Callable[[Any], Any], x: Placeholder) -> Node:

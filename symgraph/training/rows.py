@@ -11,6 +11,7 @@ import numpy as np
 from symgraph.errors import BoundsError, DataError, FeedError
 from symgraph.location import user_location
 from symgraph.node import Node
+from symgraph.runtime.cuda.arrays import on_gpu
 from symgraph.types import FLOATS
 
 Array = np.ndarray[Any, Any]
@@ -47,6 +48,11 @@ def as_rows(what: str, value: Any) -> Array:
     if isinstance(value, Node | np.ma.MaskedArray | str | bytes):
         raise DataError(
             f"{what} is an array of rows, not {type(value).__name__}\n  at {user_location()}"
+        )
+    if on_gpu(value):
+        raise DataError(
+            f"{what} lies on a GPU; give the array of the host, or a loader that gives batches on "
+            f"the device\n  at {user_location()}"
         )
     try:
         array = np.asarray(value)
@@ -153,6 +159,21 @@ def _too_large(name: str, dtype: str) -> FeedError:
 
 
 def _check(name: str, array: Array, node: Node, hint: str) -> None:
+    check_shape(name, array, node, hint)
+    _check_kind(name, array, node, hint)
+    wanted = node.type.element
+    if wanted == "float32" and array.dtype == "float64" and array.size:
+        largest = np.finfo(np.float32).max
+        if any(largest < abs(number) < np.inf for number in (array.min(), array.max())):
+            raise _too_large(name, wanted)
+
+
+def check_shape(name: str, array: Any, node: Node, hint: str) -> None:
+    """Compare the shape of rows with that of a placeholder.
+
+    Raises:
+        FeedError: it is another.
+    """
     dims = node.shape
     fits = array.ndim == len(dims) and all(
         not isinstance(extent, int) or extent == own
@@ -164,6 +185,14 @@ def _check(name: str, array: Array, node: Node, hint: str) -> None:
             f"{name} has the shape {array.shape}, but ({shape}{',' if len(dims) == 1 else ''}) is "
             f"needed: {hint}\n  at {user_location()}{_remedy(name, array.shape, dims)}"
         )
+
+
+def _check_kind(name: str, array: Any, node: Node, hint: str) -> None:
+    """Compare the dtype of rows with that of a placeholder.
+
+    Raises:
+        FeedError: it does not convert.
+    """
     wanted = node.type.element
     kind = "f" if wanted in FLOATS else np.dtype(wanted).kind
     if array.dtype.kind == "f" != kind or (kind == "b" != array.dtype.kind):
@@ -171,10 +200,6 @@ def _check(name: str, array: Array, node: Node, hint: str) -> None:
             f"{name} has the dtype {array.dtype}, but {wanted} is needed: {hint}\n"
             f"  at {user_location()}"
         )
-    if wanted == "float32" and array.dtype == "float64" and array.size:
-        largest = np.finfo(np.float32).max
-        if any(largest < abs(number) < np.inf for number in (array.min(), array.max())):
-            raise _too_large(name, wanted)
 
 
 def _remedy(name: str, shape: tuple[int, ...], dims: tuple[Any, ...]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from typing import Any, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -15,7 +16,12 @@ from symgraph.data.prefetch import Prefetched
 from symgraph.errors import DataError
 from symgraph.location import user_location
 from symgraph.node import Node
+from symgraph.runtime.cuda.arrays import on_gpu
+from symgraph.training.device_rows import DeviceRows
 from symgraph.training.rows import Array, Rows, RowType, check_labels, row_type
+
+if TYPE_CHECKING:
+    from symgraph.runtime.cuda.uploads import Uploader
 
 Batch = tuple[Array, ...]
 PREFETCHED_BYTES = 1 << 20
@@ -60,11 +66,15 @@ class ArraySource:
         size: rows in a batch.
         shuffle: whether each epoch has an order of its own.
         seed: what orders are drawn from, together with the number of the epoch.
+        device: where large batches are brought ahead.
     """
 
-    def __init__(self, rows: Rows, size: int, shuffle: bool, seed: int) -> None:
+    def __init__(
+        self, rows: Rows, size: int, shuffle: bool, seed: int, device: str = "cpu"
+    ) -> None:
         """Keep the arguments."""
         self._rows, self._size, self._shuffle, self._seed = rows, size, shuffle, seed
+        self._device = device
         self.types = tuple(map(row_type, rows.arrays))
         self.identity = {"rows": len(rows), "batch_size": size, "shuffle": shuffle, "seed": seed}
 
@@ -86,9 +96,20 @@ class ArraySource:
         def begin(number: int) -> Iterator[Batch]:
             return self._rows.batches(self._size, order, first + number)
 
-        if self._rows.row_bytes * self._size >= PREFETCHED_BYTES:
+        if self._rows.row_bytes * self._size < PREFETCHED_BYTES:
+            return _generator(begin)
+        if self._device == "cpu":
             return Prefetched(begin, AHEAD)
-        return _generator(begin)
+        from symgraph.data.uploaded import Uploaded
+
+        return Uploaded(begin, AHEAD, self._uploader)
+
+    @cached_property
+    def _uploader(self) -> Uploader:
+        from symgraph.runtime.cuda.device import open_device
+        from symgraph.runtime.cuda.uploads import Uploader
+
+        return Uploader(open_device(self._device))
 
 
 class LoaderSource:
@@ -154,10 +175,11 @@ class LoaderSource:
                 f"{self._names[0]} gives batches of {len(given)} arrays; a pair of inputs and "
                 f"targets is needed\n  at {user_location()}"
             )
-        rows = Rows(given[0], given[1], self._names)
+        kind = DeviceRows if any(map(on_gpu, given)) else Rows
+        rows = kind(given[0], given[1], self._names)
         if self._placeholders:
             rows.fit(self._placeholders, self._hints)
-        if self._classes is not None and len(rows.arrays) > 1:
+        if self._classes is not None and len(rows.arrays) > 1 and kind is Rows:
             check_labels(self._names[1], rows.arrays[1], self._classes)
         return rows
 
@@ -167,7 +189,13 @@ def _generator(begin: Callable[[int], Iterator[Batch]]) -> Generator[Batch, None
 
 
 def source_of(
-    x: Any, y: Any, size: int, shuffle: bool, seed: int, names: tuple[str, str] = ("x", "y")
+    x: Any,
+    y: Any,
+    size: int,
+    shuffle: bool,
+    seed: int,
+    names: tuple[str, str] = ("x", "y"),
+    device: str = "cpu",
 ) -> Source:
     """Return what gives the batches of what a user gave.
 
@@ -178,6 +206,7 @@ def source_of(
         shuffle: whether each epoch has an order of its own.
         seed: what orders are drawn from.
         names: what messages call inputs and targets.
+        device: where they are used.
 
     Raises:
         DataError: it is none of these, or empty, or the targets do not belong to it.
@@ -198,7 +227,7 @@ def source_of(
     rows = Rows(x, y, names)
     if not len(rows):
         raise DataError(f"{names[0]} has no rows\n  at {user_location()}")
-    return ArraySource(rows, size, shuffle, seed)
+    return ArraySource(rows, size, shuffle, seed, device)
 
 
 def _gives_batches(x: Any) -> bool:

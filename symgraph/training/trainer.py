@@ -13,11 +13,13 @@ from symgraph.layers.base import Layer
 from symgraph.leaves import Placeholder
 from symgraph.location import user_location
 from symgraph.optim.base import Optimizer
+from symgraph.placement import Precision
 from symgraph.serialise.archive import PathLike
 from symgraph.training.callbacks import Callback
 from symgraph.training.checks import (
     chosen_input,
     chosen_optimizer,
+    compile_options,
     input_placeholder,
     option_checked,
     positive_int,
@@ -62,6 +64,9 @@ class Trainer:
         metrics: functions of output and targets, or names, such as "accuracy".
         inputs: a placeholder, or the shape of a row, such as (784,).
         threads: how many threads may work on one step; None for all that the process may use.
+        device: where to compute, as for `compile`. On a GPU parameters and the optimiser's states
+            stay there from step to step, and nothing is waited for but what is looked at.
+        precision: of matrix products and convolutions on a GPU, as for `compile`.
 
     Attributes:
         model: the model.
@@ -71,6 +76,7 @@ class Trainer:
 
     Raises:
         GraphError: there is no such optimiser, loss or metric.
+        DeviceError: the device is not there, or cannot be used.
         SymGraphError: of other kinds, where the parts do not fit together.
 
     Example:
@@ -89,6 +95,8 @@ class Trainer:
         *,
         inputs: Placeholder | tuple[int, ...] | None = None,
         threads: int | None = None,
+        device: str = "cpu",
+        precision: Precision = "float32",
     ) -> None:
         """Check the parts, and compile them if the type of the input is known."""
         if not isinstance(model, Layer):
@@ -98,7 +106,7 @@ class Trainer:
         self._loss = chosen_loss(loss)
         self._metrics = chosen_metrics(metrics, self._loss)
         self._x = chosen_input(inputs, model)
-        self._threads = threads
+        self._options = compile_options(threads, device, precision)
         self.history = History()
         self.run: Run | None = None
         self._program: Program | None = None
@@ -168,10 +176,11 @@ class Trainer:
         size, validation = settings.batch_size, settings.validation_data
         if settings.validation_split is not None:
             (x, y), validation = split_rows(x, y, settings.validation_split)
-        source = source_of(x, y, size, settings.shuffle, settings.seed, _NAMES)
+        device = self._options["device"]
+        source = source_of(x, y, size, settings.shuffle, settings.seed, _NAMES, device)
         held_out = None
         if validation is not None:
-            held_out = source_of(*validation, size, False, 0, _VALIDATION_NAMES)
+            held_out = source_of(*validation, size, False, 0, _VALIDATION_NAMES, device)
         self._get_ready(source, held_out, settings)
         for callback in settings.callbacks:
             callback.train_begin(self)
@@ -202,7 +211,8 @@ class Trainer:
             >>> model.evaluate(x_test, y_test)
             {'loss': 0.071, 'accuracy': 0.978}
         """
-        source = source_of(x, y, positive_int("batch_size", batch_size), False, 0, _NAMES)
+        size = positive_int("batch_size", batch_size)
+        source = source_of(x, y, size, False, 0, _NAMES, self._options["device"])
         program = self._prepared(source, _NAMES)
         return measured(program, source, option_checked("verbose", verbose, (0, 1)))
 
@@ -229,7 +239,7 @@ class Trainer:
         placeholder = self._input_for(row_type(rows.arrays[0]))
         rows.fit((placeholder,), (_INPUT_HINT,))
         if self._prediction is None:
-            self._prediction = compiled_prediction(self.model, placeholder, self._threads)
+            self._prediction = compiled_prediction(self.model, placeholder, self._options)
         predict = self._prediction
         if not len(rows):
             return np.asarray(predict(rows.arrays[0].astype(placeholder.dtype)))
@@ -298,13 +308,13 @@ class Trainer:
         if held_out is not None:
             self._prepared(held_out, _VALIDATION_NAMES)
             program.evaluation  # noqa: B018  # a property that compiles when it is first read
-        if settings.terminate_on_nan:
-            program.checked_step  # noqa: B018  # as above
+        watched = bool(Plan(settings, source, held_out).watching())
+        program.step_for(watched=watched, checked=settings.terminate_on_nan)
         self._validates, self._callbacks = held_out is not None, settings.callbacks
 
     def _built(self, x: Placeholder, targets: RowType | None) -> Program:
         self._program = Program(
-            self.model, self.optimizer, self._loss, self._metrics, x, targets, self._threads
+            self.model, self.optimizer, self._loss, self._metrics, x, targets, self._options
         )
         return self._program
 

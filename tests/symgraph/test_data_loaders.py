@@ -315,7 +315,7 @@ def test_a_batch_size_that_is_none(size):
             loader(TEN, size)
 
 
-@pytest.mark.parametrize("prefetch", [-1, 1.0, True, None])
+@pytest.mark.parametrize("prefetch", [-1, 1.0, True, "2"])
 def test_a_prefetch_that_is_none(prefetch):
     with pytest.raises(sg.DataError, match="prefetch is an int of at least 0, not"):
         DataLoader(TEN, 4, prefetch=prefetch)

@@ -1,0 +1,1 @@
+"""From regions and library ops to CUDA C."""

@@ -1,0 +1,279 @@
+"""One NVIDIA GPU: memory, copies, kernels, graphs. All calls of CuPy stand here and in `driver`.
+
+Everything that compiled functions do on a device goes to one stream, in the order of the calls. So
+a step that reads parameters never meets half an update, and no lock has to outlive a call that does
+not wait for its results.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from symgraph.errors import DeviceError, DeviceMemoryError
+from symgraph.location import user_location
+from symgraph.runtime.cuda.cublas import Cublas
+from symgraph.runtime.cuda.driver import cupy
+from symgraph.runtime.cuda.modules import ModuleTable
+from symgraph.runtime.cuda.source import CudaKernel, Launch
+
+Array = np.ndarray[Any, Any]
+
+LEAST_CAPABILITY = 70
+"""Compute capability 7.0 (Volta): since then the threads of a warp may wait for each other."""
+WORKSPACE_BYTES = 32 << 20
+"""What cuBLAS works in, the size that it asks for on Hopper. Of its own it would allocate while a
+step is captured."""
+
+_devices: dict[int, Device] = {}
+_opening = threading.Lock()
+
+
+class Block:
+    """Device memory, given back when nothing refers to it any more.
+
+    Attributes:
+        address: where it lies.
+        bytes: how much it is.
+    """
+
+    __slots__ = ("_owner", "address", "bytes")
+
+    def __init__(self, owner: Any, size: int) -> None:
+        """Hold what CuPy has allocated."""
+        self._owner = owner
+        self.address: int = owner.ptr
+        self.bytes = size
+
+
+class Device:
+    """A device that is open.
+
+    Attributes:
+        name: "cuda:0", say.
+        index: its number.
+        stream: where all work goes.
+        lock: held by whoever puts work into the stream that belongs together.
+    """
+
+    def __init__(self, index: int, capability: int) -> None:
+        """Take a stream; `open_device` is the way here."""
+        self.name = f"cuda:{index}"
+        self.index = index
+        self.capability = capability
+        self.lock = threading.RLock()
+        self._cupy = cupy()
+        self._process = os.getpid()
+        self._handle = self._cupy.cuda.Device(index)
+        with self._handle:
+            self.stream = self._cupy.cuda.Stream(non_blocking=True)
+        self.modules = ModuleTable(self._cupy)
+        self._shared: Block | None = None
+
+    @contextmanager
+    def using(self) -> Iterator[None]:
+        """Make the device and its stream those of the present thread, which has them to itself.
+
+        Raises:
+            DeviceError: the process is a child by fork; CUDA does not survive that.
+        """
+        if os.getpid() != self._process:
+            raise DeviceError(
+                f"{self.name} was in use when this process was forked, and CUDA does not survive a "
+                "fork: start processes with multiprocessing's 'spawn'"
+            )
+        with self.lock, self._handle, self.stream:
+            yield
+
+    # Memory. Callers hold `using()`.
+
+    def allocate(self, size: int) -> Block:
+        """Return memory of so many bytes, aligned for vectors.
+
+        Raises:
+            DeviceMemoryError: there is not so much.
+        """
+        try:
+            return Block(self._cupy.cuda.alloc(max(size, 1)), size)
+        except self._cupy.cuda.memory.OutOfMemoryError:
+            free, total = self._cupy.cuda.runtime.memGetInfo()
+            raise DeviceMemoryError(
+                f"{self.name} has no {size:,} bytes of memory left: {free:,} of {total:,} are free"
+            ) from None
+
+    def shared_block(self, size: int) -> Block:
+        """Return memory of at least so many bytes, in which others work too, before or after.
+
+        Calls on one stream never overlap, so all functions may use the same block. It grows by being
+        replaced: who has the smaller one keeps it.
+
+        Raises:
+            DeviceMemoryError: there is not so much.
+        """
+        if self._shared is None or self._shared.bytes < size:
+            # Given back first, unless somebody works in it.
+            self._shared = None
+            self._shared = self.allocate(size)
+        return self._shared
+
+    def pinned(self, size: int) -> Array:
+        """Return host memory that the device reads and writes by itself, as bytes."""
+        memory = self._cupy.cuda.alloc_pinned_memory(max(size, 1))
+        return np.frombuffer(memory, np.uint8, max(size, 1))
+
+    def upload(self, address: int, array: Array) -> None:
+        """Copy an array of the host, which may change again when this returns."""
+        if array.nbytes:
+            with self.using():
+                self._copy(address, array.ctypes.data, array.nbytes, "HostToDevice")
+                self.stream.synchronize()
+
+    def download(self, array: Array, address: int) -> None:
+        """Copy to an array of the host, behind everything that has been enqueued."""
+        if array.nbytes:
+            with self.using():
+                self._copy(array.ctypes.data, address, array.nbytes, "DeviceToHost")
+                self.stream.synchronize()
+
+    def enqueue_upload(self, address: int, source: Array) -> None:
+        """Begin a copy from host memory that stays as it is until the copy is over."""
+        if source.nbytes:
+            self._copy(address, source.ctypes.data, source.nbytes, "HostToDevice")
+
+    def enqueue_download(self, target: Array, address: int) -> None:
+        """Begin a copy to the host."""
+        if target.nbytes:
+            self._copy(target.ctypes.data, address, target.nbytes, "DeviceToHost")
+
+    def copy(self, target: int, source: int, size: int) -> None:
+        """Begin a copy from device memory to device memory."""
+        if size:
+            self._copy(target, source, size, "DeviceToDevice")
+
+    def fill(self, address: int, size: int, value: int = 0) -> None:
+        """Begin to set bytes."""
+        if size:
+            self._cupy.cuda.runtime.memsetAsync(address, value, size, self.stream.ptr)
+
+    def read(self, address: int, dtype: str) -> int:
+        """Return one number of the device, behind everything that has been enqueued."""
+        cell = np.zeros(1, dtype)
+        self.download(cell, address)
+        return int(cell[0])
+
+    def synchronize(self) -> None:
+        """Wait for everything that has been enqueued."""
+        self.stream.synchronize()
+
+    def _copy(self, target: int, source: int, size: int, kind: str) -> None:
+        runtime = self._cupy.cuda.runtime
+        runtime.memcpyAsync(
+            target, source, size, getattr(runtime, "memcpy" + kind), self.stream.ptr
+        )
+
+    # Work.
+
+    @cached_property
+    def cublas(self) -> Cublas:
+        """Return cuBLAS, bound to the stream."""
+        self._workspace = self.allocate(WORKSPACE_BYTES)
+        return Cublas(self.stream.ptr, self._workspace.address, WORKSPACE_BYTES)
+
+    def launch(self, kernel: CudaKernel, words: Sequence[int], guard: int = 0) -> None:
+        """Start a kernel on argument words."""
+        self.starter(kernel, kernel.launch(words))(words, guard)
+
+    def starter(self, kernel: CudaKernel, launch: Launch) -> Callable[[Sequence[int], int], None]:
+        """Return what starts a kernel with a given grid on argument words and a guard."""
+        grid, block, shared = launch
+        if 0 in grid or 0 in block:
+            return lambda words, guard: None
+        function = self.modules.function(kernel)
+        whole = np.int64
+
+        def start(words: Sequence[int], guard: int) -> None:
+            function(grid, block, (*map(whole, words), whole(guard)), shared_mem=shared)
+
+        return start
+
+    def record(self, work: Callable[[], None]) -> Any:
+        """Return a graph of what `work` puts into the stream, of which nothing is run yet."""
+        self.stream.begin_capture()
+        try:
+            work()
+        finally:
+            graph = self.stream.end_capture()
+        return graph
+
+    def replay(self, graph: Any) -> None:
+        """Start all that a graph holds."""
+        graph.launch(self.stream)
+
+    # Other streams.
+
+    def wait_for(self, stream: int) -> None:
+        """Let later work wait for what another stream, given by its address, holds now."""
+        self.stream.wait_event(self._cupy.cuda.ExternalStream(stream).record())
+
+    def release_to(self, stream: Any) -> None:
+        """Let a stream of CuPy's wait for what has been enqueued here."""
+        stream.wait_event(self.stream.record())
+
+    def current_stream(self) -> Any:
+        """Return the stream that the present thread has made CuPy's current one."""
+        with self._handle:
+            return self._cupy.cuda.get_current_stream()
+
+    def empty(self, shape: tuple[int, ...], dtype: str) -> Any:
+        """Return a new array of CuPy's."""
+        return self._cupy.empty(shape, dtype)
+
+    def event(self) -> Any:
+        """Return a time stamp that the stream takes when it gets there."""
+        return self.stream.record(self._cupy.cuda.Event())
+
+    def nanoseconds(self, first: Any, last: Any) -> int:
+        """Return the time between two stamps that have been taken."""
+        return int(self._cupy.cuda.get_elapsed_time(first, last) * 1e6)
+
+
+def open_device(name: str) -> Device:
+    """Return a device by its name, "cuda:0", say; it is opened once for the process.
+
+    Raises:
+        DeviceError: there is no CuPy, no driver, no such device, or it is too old.
+    """
+    index = int(name.removeprefix("cuda:"))
+    with _opening:
+        if index not in _devices:
+            _devices[index] = _opened(index)
+        return _devices[index]
+
+
+def _opened(index: int) -> Device:
+    where = f"\n  at {user_location()}"
+    module = cupy()
+    try:
+        count = module.cuda.runtime.getDeviceCount()
+    except module.cuda.runtime.CUDARuntimeError as error:
+        raise DeviceError(
+            f"device 'cuda:{index}' cannot be used: {error}\n"
+            f"  is a driver of NVIDIA's loaded? nvidia-smi tells{where}"
+        ) from None
+    if index >= count:
+        listed = ", ".join(f"'cuda:{number}'" for number in range(count)) or "none at all"
+        raise DeviceError(f"there is no device 'cuda:{index}': there are {listed}{where}")
+    text = str(module.cuda.Device(index).compute_capability)
+    capability = int(text)
+    if capability < LEAST_CAPABILITY:
+        raise DeviceError(
+            f"device 'cuda:{index}' has compute capability {text[:-1]}.{text[-1]}, but at least "
+            f"{LEAST_CAPABILITY // 10}.{LEAST_CAPABILITY % 10} is needed{where}"
+        )
+    return Device(index, capability)

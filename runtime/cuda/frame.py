@@ -1,0 +1,274 @@
+"""A plan bound to extents on a device: one block of memory, the rows to walk, and the graphs."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from symgraph.errors import DeviceMemoryError
+from symgraph.runtime.arena import Slot
+from symgraph.runtime.cuda.arrays import DeviceArray
+from symgraph.runtime.cuda.device import Block, Device
+from symgraph.runtime.cuda.layout import Layout, lay_out
+from symgraph.runtime.cuda.rows import STATUS, Rows
+from symgraph.runtime.cuda.walk import FailedRun, Observer, walk
+from symgraph.runtime.frame import Shapes, bind_extents
+from symgraph.runtime.plan import BufferKind, Plan
+
+Array = np.ndarray[Any, Any]
+Feed: TypeAlias = Array | DeviceArray
+
+STAGED_BYTES = 4 << 20
+"""Up to this size all feeds, and all results, of a call travel as one copy via pinned memory."""
+MAX_GRAPHS = 8
+"""Sets of feed addresses whose graphs are kept: a loader hands out a few buffers in turn."""
+MOST_RECORDED = 200_000
+"""Instructions above which a run is not recorded: the graph would take too much memory."""
+
+
+class CudaFrame:
+    """What a plan needs to run for one set of extents.
+
+    Attributes:
+        shapes: of the feeds.
+        capacity: how many steps its loops of unknown length can keep.
+        parameters: the addresses of the parameters.
+        call_index: one word: the number of the call.
+        layout: where things lie.
+        replays: how many runs were replays of a graph.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        slots: Sequence[Slot],
+        device: Device,
+        parameters: tuple[int, ...],
+        constants: Sequence[Block],
+        shapes: Shapes,
+        capacity: int,
+    ) -> None:
+        """Take memory and fill in addresses; the caller holds the device.
+
+        Raises:
+            ExtentMismatchError: a relation that the plan demands does not hold.
+            DeviceMemoryError: the block does not fit.
+        """
+        self.shapes, self.capacity, self.parameters = shapes, capacity, parameters
+        self._plan, self._device, self._constants = plan, device, constants
+        self.values = bind_extents(plan, shapes, capacity)
+        self.layout = lay_out(plan, slots, self.values)
+        self._block = self._allocated()
+        self.call_index = np.zeros(1, np.int64)
+        self.replays = 0
+        self._results_at = self._block.address + self.layout.results.start
+        self.rows = Rows(plan, device, self.values, self._addresses())
+        self._graphs: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+        self._feeds = _Feeds(plan, device, self._block, self.layout, self.call_index)
+        self._results = _Results(plan, device, self.values, self._results_at, self.layout)
+
+    def _allocated(self) -> Block:
+        size = self.layout.bytes
+        try:
+            return self._device.shared_block(size)
+        except DeviceMemoryError as error:
+            fed = ", ".join(
+                f"{feed.name!r} {shape}"
+                for feed, shape in zip(self._plan.feeds, self.shapes, strict=True)
+            )
+            raise DeviceMemoryError(
+                f"the plan needs {size:,} bytes of device memory for these feeds ({fed}), "
+                f"{self.layout.arena_bytes:,} of them for intermediate arrays: {error}; "
+                "no parameter was changed"
+            ) from None
+
+    def _addresses(self) -> dict[int, int]:
+        """Return where each buffer is that is neither fed nor a window, and the status word."""
+        base, layout = self._block.address, self.layout
+        fixed = {
+            BufferKind.PARAMETER: self.parameters,
+            BufferKind.CONSTANT: [block.address for block in self._constants],
+            BufferKind.CALL_INDEX: [base + layout.inputs.start],
+            BufferKind.OUTPUT: [self._results_at + o for o in layout.results.offsets[1:]],
+        }
+        found = {buffer: base + offset for buffer, offset in layout.arena.items()}
+        for number, buffer in enumerate(self._plan.buffers):
+            if buffer.kind in fixed:
+                found[number] = fixed[buffer.kind][buffer.number]
+        found[STATUS] = self._results_at
+        return found
+
+    def run(self, feeds: Sequence[Feed], number: int, *, on_device: bool) -> tuple[int, list[Any]]:
+        """Run once.
+
+        Args:
+            feeds: dense arrays of the right dtypes and of the frame's shapes.
+            number: of the call.
+            on_device: whether the results stay on the device; they are not waited for then, unless
+                the run may fail.
+
+        Returns:
+            The status, 0 if all went well, and the results.
+        """
+        self.call_index[0] = number
+        addresses = self._feeds.bring(feeds)
+        try:
+            self._start(addresses)
+        except FailedRun as failed:
+            self._device.synchronize()
+            return failed.status, []
+        return self._results.take(on_device=on_device)
+
+    def _start(self, addresses: tuple[int, ...]) -> None:
+        """Start all kernels: by a graph, where these addresses were fed before."""
+        if not self.rows.recordable or len(self.rows.rows) > MOST_RECORDED:
+            self._walk(addresses)
+            return
+        graph = self._graphs.pop(addresses, None)
+        known = graph is not None
+        if not known:
+            # The first run is not recorded: many functions run once for each set of extents.
+            self._walk(addresses)
+            graph = _SEEN
+        elif graph is _SEEN:
+            self.rows.feed(addresses)
+            graph = self._device.record(self._begin)
+        if known:
+            self._device.replay(graph)
+            self.replays += 1
+        while len(self._graphs) >= MAX_GRAPHS:
+            self._graphs.popitem(last=False)
+        self._graphs[addresses] = graph
+
+    def _walk(self, addresses: tuple[int, ...]) -> None:
+        self.rows.feed(addresses)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._clear_status()
+        walk(self.rows, self._device)
+
+    def _clear_status(self) -> None:
+        if self._plan.problems:
+            self._device.fill(self.rows.status, 8)
+
+    def observe(self, feeds: Sequence[Feed], number: int, observer: Observer) -> int:
+        """Run once, step by step, and return the status."""
+        self.call_index[0] = number
+        self.rows.feed(self._feeds.bring(feeds))
+        self._clear_status()
+        try:
+            walk(self.rows, self._device, observer)
+        except FailedRun as failed:
+            return failed.status
+        return self._results.take(on_device=False)[0]
+
+
+_SEEN = object()
+"""Stands for the graph of addresses that were fed once."""
+
+
+class _Feeds:
+    """Brings what is fed to the device."""
+
+    def __init__(
+        self, plan: Plan, device: Device, block: Block, layout: Layout, call_index: Array
+    ) -> None:
+        region = layout.inputs
+        self._device = device
+        self._call_index = call_index if _draws(plan) else None
+        self._places = [block.address + region.start + offset for offset in region.offsets]
+        self._offsets = region.offsets
+        self._start = self._places[0]
+        self._staging = device.pinned(region.bytes) if region.bytes <= STAGED_BYTES else None
+        self._pending: Any = None
+
+    def bring(self, feeds: Sequence[Feed]) -> tuple[int, ...]:
+        """Begin to copy what lies on the host, and return where each feed is on the device."""
+        hosted = [
+            (position, feed)
+            for position, feed in enumerate(feeds, start=1)
+            if isinstance(feed, np.ndarray)
+        ]
+        sources = hosted if self._call_index is None else [(0, self._call_index), *hosted]
+        if sources and self._staging is not None:
+            self._stage(self._staging, sources)
+        else:
+            for position, array in sources:
+                self._device.enqueue_upload(self._places[position], array)
+        return tuple(
+            feed.address if isinstance(feed, DeviceArray) else self._places[position]
+            for position, feed in enumerate(feeds, start=1)
+        )
+
+    def _stage(self, staging: Array, sources: Sequence[tuple[int, Array]]) -> None:
+        """Copy arrays to pinned memory, side by side, and that to the device."""
+        if self._pending is not None:
+            self._pending.synchronize()
+        last = 0
+        for position, array in sources:
+            offset = self._offsets[position]
+            last = offset + array.nbytes
+            staging[offset:last] = np.frombuffer(array, np.uint8) if array.nbytes else 0
+        first = self._offsets[sources[0][0]]
+        self._device.enqueue_upload(self._start + first, staging[first:last])
+        self._pending = self._device.event()
+
+
+def _draws(plan: Plan) -> bool:
+    return any(buffer.kind is BufferKind.CALL_INDEX for buffer in plan.buffers)
+
+
+class _Results:
+    """Hands out what a run has left in the frame's memory."""
+
+    def __init__(
+        self, plan: Plan, device: Device, values: Sequence[int], start: int, layout: Layout
+    ) -> None:
+        region = layout.results
+        self._device, self._start = device, start
+        self._may_fail = bool(plan.problems)
+        self._offsets = region.offsets[1:]
+        self._shapes = [
+            (tuple(values[e] for e in plan.buffers[n].shape), plan.buffers[n].dtype)
+            for n in plan.outputs
+        ]
+        self._landing = device.pinned(region.bytes if region.bytes <= STAGED_BYTES else 8)
+        self._status = self._landing[:8].view(np.int64)
+
+    def take(self, *, on_device: bool) -> tuple[int, list[Any]]:
+        """Return the status and the results."""
+        if on_device:
+            found = self._copies_on_device()
+            return (self._checked() if self._may_fail else 0), found
+        whole = self._landing.nbytes > 8
+        results = [np.empty(shape, dtype) for shape, dtype in self._shapes]
+        self._device.enqueue_download(self._landing, self._start)
+        if not whole:
+            for array, offset in zip(results, self._offsets, strict=True):
+                self._device.enqueue_download(array, self._start + offset)
+        self._device.synchronize()
+        if whole:
+            for array, offset in zip(results, self._offsets, strict=True):
+                landed = self._landing[offset : offset + array.nbytes]
+                array[...] = landed.view(array.dtype).reshape(array.shape)
+        return self._status_of_run(), results
+
+    def _copies_on_device(self) -> list[Any]:
+        found = []
+        for (shape, dtype), offset in zip(self._shapes, self._offsets, strict=True):
+            array = self._device.empty(shape, dtype)
+            self._device.copy(array.data.ptr, self._start + offset, array.nbytes)
+            found.append(array)
+        return found
+
+    def _checked(self) -> int:
+        self._device.enqueue_download(self._landing[:8], self._start)
+        self._device.synchronize()
+        return self._status_of_run()
+
+    def _status_of_run(self) -> int:
+        return int(self._status[0]) if self._may_fail else 0
