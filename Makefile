@@ -8,7 +8,7 @@ with_demo := $(VENV)/.with-demo
 with_test := $(VENV)/.with-test
 with_bench := $(VENV)/.with-bench
 
-.PHONY: demo test lint inventory bench clean
+.PHONY: demo test lint inventory bench test-gpu bench-gpu clean
 .DELETE_ON_ERROR:
 
 demo: $(with_demo)
@@ -34,6 +34,14 @@ bench: $(with_bench)
 	$(python) -m benchmarks run
 	$(python) -m benchmarks overhead
 	$(python) -m benchmarks startup
+
+# Machines with a GPU often have everything installed and no network. So these two run in the Python
+# that is there, and install nothing. It needs CuPy; the benchmark skips peers that are missing.
+test-gpu:
+	$(PYTHON) -m pytest -m gpu -rs tests/gpu
+
+bench-gpu:
+	$(PYTHON) -m benchmarks run --device cuda
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache \

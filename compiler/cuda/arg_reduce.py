@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symgraph.compiler.cuda.text import ELEMENT, THREADS, better, filled, power_of_two, worst
+from symgraph.compiler.cuda.text import (
+    ELEMENT,
+    THREADS,
+    better,
+    filled,
+    named,
+    power_of_two,
+    worst,
+)
 from symgraph.runtime.plan import CudaKernel, Launch, LaunchRule, blocks_for, cuda_kernel
 
 WORDS = 8
@@ -20,9 +28,8 @@ ROW_CHUNK = 16 * THREADS
 COLUMN_CHUNK = 64
 """The least that a piece of a column has."""
 
-_SETUP = """\
-    const Word outer = a2, length = a3, inner = a4, piece = a5, pieces = a6;
-    const Word nowhere = 9223372036854775807LL;
+_NAMES = {"outer": 2, "length": 3, "inner": 4, "piece": 5, "pieces": 6}
+_FOUND = """\
     Word* found = at<Word>(pieces == 1 ? a1 : a7);
 """
 # Where neither of two is better, they are equal or both are NaN, and the earlier one is wanted.
@@ -77,7 +84,7 @@ _ROWS = """\
         const Word end = number < outer * pieces ? min(begin + piece, length) : begin;
         const $element* x = at<const $element>(a0) + row * length;
         const Word own = begin + threadIdx.x;
-        Word place = own < end ? own : nowhere;
+        Word place = own < end ? own : $nowhere;
         $element value = own < end ? x[own] : ($element)($worst);
         #pragma unroll 4
         for (Word k = own + blockDim.x; k < end; k += blockDim.x)
@@ -111,7 +118,7 @@ _PIECES = """\
         const Word end = number < outer * inner ? pieces : 0;
         const $element* x = at<const $element>(a0) + row * length * inner + column;
         $element value = $worst;
-        Word place = nowhere;
+        Word place = $nowhere;
         for (Word part = threadIdx.x; part < end; part += blockDim.x) {
             const Word k = found[(row * pieces + part) * inner + column];
             KERNEL_fold(value, place, x[k * inner], k);
@@ -167,8 +174,13 @@ def _launch(rows: int, length: int) -> Launch:
 
 def _kernel(name: str, dtype: str, text: str, launch: LaunchRule) -> CudaKernel:
     largest = name == "argmax"
-    values = {"element": ELEMENT[dtype], "threads": THREADS, "worst": worst(dtype, largest=largest)}
+    values = {
+        "element": ELEMENT[dtype],
+        "threads": THREADS,
+        "worst": worst(dtype, largest=largest),
+        "nowhere": "9223372036854775807LL",
+    }
     helpers = better(dtype, largest=largest, name="KERNEL_better") + filled(_FOLD, **values)
     walk = {_ROWS: "rows", _COLUMNS: "columns", _PIECES: "pieces"}[text]
     key = f"cuda {name} {dtype} {walk}"
-    return cuda_kernel(key, filled(_SETUP + text, **values), WORDS, launch, helpers)
+    return cuda_kernel(key, filled(named(_FOUND + text, _NAMES), **values), WORDS, launch, helpers)

@@ -20,6 +20,7 @@ from symgraph.dims import Extent
 from symgraph.runtime.plan import CudaKernel, Launch, blocks_for, cuda_kernel
 
 THREADS = 256
+WARPS = THREADS // 32
 _WORDS = 13
 _FIRST_EXTENT = 4
 
@@ -158,27 +159,44 @@ def parting_kernel(dtype: str) -> CudaKernel:
 
 
 def sum_of_parts_kernel(dtype: str) -> CudaKernel:
-    """Return the kernel that adds arrays which lie one behind another, in their order.
+    """Return the kernel that adds arrays which lie one behind another.
 
-    Its argument words are source, target, the elements of one array, and how many arrays there are.
+    A block has 32 elements and a warp for each residue of parts modulo `WARPS`; the order of the
+    additions is always the same, those of float32 are done in float64. Its argument words are
+    source, target, the elements of one array, and how many arrays there are.
     """
     total = {"float32": "double", "float64": "double", "int32": "unsigned"}.get(
         dtype, "unsigned long long"
     )
     body = f"""\
     typedef {ELEMENT[dtype]} T;
+    typedef {total} Total;
+    __shared__ Total shared[{WARPS}][32];
     const T* source = at<const T>(a0);
     T* target = at<T>(a1);
-    {grid_stride("a2", THREADS)} {{
-        {total} sum = 0;
-        for (Word part = 0; part < a3; ++part)
-            sum += source[part * a2 + task];
-        target[task] = (T)sum;
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    for (Word start = (Word)blockIdx.x * 32; start < a2; start += (Word)gridDim.x * 32) {{
+        const Word element = start + lane;
+        Total sum = 0;
+        if (element < a2) {{
+            #pragma unroll 8
+            for (Word part = warp; part < a3; part += {WARPS})
+                sum += source[part * a2 + element];
+        }}
+        shared[warp][lane] = sum;
+        __syncthreads();
+        if (warp == 0 && element < a2) {{
+            #pragma unroll
+            for (int other = 1; other < {WARPS}; ++other)
+                sum += shared[other][lane];
+            target[element] = (T)sum;
+        }}
+        __syncthreads();
     }}
 """
 
     def launch(words: Sequence[int]) -> Launch:
-        return Launch((blocks_for(words[2], THREADS), 1, 1), (THREADS, 1, 1))
+        return Launch((blocks_for(words[2], 32), 1, 1), (THREADS, 1, 1))
 
     return cuda_kernel(f"cuda sum of parts {dtype}", body, 4, launch)
 

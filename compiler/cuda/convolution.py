@@ -44,12 +44,12 @@ the arena would grow and nothing be gained.
 """
 FEW_FILTERS = 8
 """Filters in a group up to which columns do not pay."""
-FEW_POSITIONS = 64
-"""Windows below which an image alone is too little for a product."""
+MERGING_COST = 64
+"""What rearranging one number costs, in multiplications that a product does meanwhile: 8 bytes are
+moved at some 4 TB/s while some 20 T of them are done in a second."""
 _WANTED_TILES = 264
 """Tiles of a product that keep a large GPU busy: two for each of its 132 multiprocessors."""
 _PRODUCT_TILE = 64
-_MOST_PARTS = 64
 
 
 @dataclass(frozen=True)
@@ -140,10 +140,25 @@ class Shapes:
     @property
     def form(self) -> str:
         """Return how columns are arranged: "pointwise" (not at all), "images" or "merged"."""
-        positions = self.positions
-        if self.groups > 1 or (isinstance(positions, int) and positions < FEW_POSITIONS):
+        if self.groups > 1 or self._pays_to_merge():
             return "merged"
         return "pointwise" if self.pointwise else "images"
+
+    def _pays_to_merge(self) -> bool:
+        """Tell whether it pays to merge all images of a tile, for one group.
+
+        A product works in tiles of `_PRODUCT_TILE` columns. Those of one image may leave much of
+        the last one empty, what grows with the products of a sum; merging them has to rearrange all
+        outputs, and images too where they would be their own columns.
+        """
+        positions, taken, filters = self.positions, self.taken, self.filters
+        if not isinstance(positions, int) or positions == 0:
+            return False
+        empty = -positions % _PRODUCT_TILE / positions
+        if not all(isinstance(extent, int) and extent for extent in (taken, filters)):
+            return empty > 1
+        cost = MERGING_COST / taken + (MERGING_COST / filters if self.pointwise else 0)
+        return bool(empty > cost)
 
     @property
     def capacity(self) -> Extent:
@@ -313,7 +328,7 @@ def _parts_of_product(shapes: Shapes) -> int:
         return 1
     down, across = -(-shapes.filters // _PRODUCT_TILE), -(-shapes.taken // _PRODUCT_TILE)
     tiles = shapes.groups * down * across
-    return max(1, min(_MOST_PARTS, _WANTED_TILES // max(tiles, 1)))
+    return max(1, _WANTED_TILES // max(tiles, 1))
 
 
 def _direct_weight(lowering: Lowering, shapes: Shapes) -> None:
@@ -325,7 +340,7 @@ def _direct_weight(lowering: Lowering, shapes: Shapes) -> None:
     parts: Extent = 1
     if isinstance(size, int) and size:
         blocks = size // taps_together(window)
-        most = max(1, min(_MOST_PARTS, 4 * _WANTED_TILES // blocks))
+        most = max(1, 4 * _WANTED_TILES // blocks)
         wanted = floor_divide(shapes.batch * shapes.positions, LEAST_POSITIONS)
         parts = maximum(minimum(wanted, most), 1)
     written = result

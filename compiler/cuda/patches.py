@@ -10,7 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from symgraph.compiler.cuda.text import COPIED, ITEM_BYTES, SUMMED, THREADS, filled, power_of_two
+from symgraph.compiler.cuda.text import (
+    COPIED,
+    ITEM_BYTES,
+    SUMMED,
+    THREADS,
+    filled,
+    named,
+    power_of_two,
+)
 from symgraph.node import Node
 from symgraph.runtime.plan import CudaKernel, Launch, blocks_for, cuda_kernel
 
@@ -58,9 +66,7 @@ def geometry_of(node: Node) -> Geometry:
     return Geometry(attrs["kernel"], attrs["stride"], attrs["pad"], attrs["dilation"])
 
 
-_SETUP = """\
-    const Word channels = a2, height = a3, width = a4, down = a5, across = a6, tasks = a7;
-"""
+_NAMES = {"channels": 2, "height": 3, "width": 4, "down": 5, "across": 6, "tasks": 7}
 # One thread for each window of each plane: neighbouring threads write neighbouring elements.
 _TO_PLANES = """\
     const Word size = down * across, step = (Word)gridDim.x * $threads;
@@ -169,7 +175,7 @@ def im2col_kernel(dtype: str, geometry: Geometry, *, to_matrix: bool) -> CudaKer
     """
     size, taps = ITEM_BYTES[dtype], geometry.kernel[0] * geometry.kernel[1]
     text = filled(
-        _SETUP + (_TO_MATRIX if to_matrix else _TO_PLANES),
+        named(_TO_MATRIX if to_matrix else _TO_PLANES, _NAMES),
         **geometry.values(),
         element=COPIED[size],
         threads=THREADS,
@@ -193,7 +199,7 @@ def col2im_kernel(dtype: str, geometry: Geometry, *, to_matrix: bool) -> CudaKer
     """Return the kernel that adds every window where it lies. All else is as above."""
     values = geometry.values() | {"summed": SUMMED[dtype], "threads": THREADS}
     walk = filled(_FROM_MATRIX if to_matrix else _FROM_PLANES, **values)
-    text = filled(_SETUP + _FROM, **values, walk=walk)
+    text = named(filled(_FROM, **values, walk=walk), _NAMES)
 
     def launch(words: Sequence[int]) -> Launch:
         return _launch_each(words[7] * words[3] * words[4])

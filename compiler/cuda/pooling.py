@@ -18,6 +18,7 @@ from symgraph.compiler.cuda.text import (
     WIDENED,
     better,
     filled,
+    named,
 )
 from symgraph.compiler.lower_pooling import Window
 from symgraph.runtime.plan import CudaKernel, Launch, blocks_for, cuda_kernel
@@ -28,8 +29,7 @@ MOST_UNROLLED = 16
 # Rows and columns of planes are `height` and `width`, those of planes of windows `down` and
 # `across`. What a thread has is number `i` of all; `plane`, `row` and `column` say where that is.
 _WALK = """\
-    const Word height = a$first, width = a$first1, down = a$first2, across = a$first3;
-    const Word total = a$first4 * $rows * $columns, step = (Word)gridDim.x * $threads;
+    const Word total = planes * $rows * $columns, step = (Word)gridDim.x * $threads;
     for (Word i = (Word)blockIdx.x * $threads + threadIdx.x; i < total; i += step) {
         Word rest, plane, row, column;
         split(i, $columns, rest, column);
@@ -205,15 +205,16 @@ def _kernel(
 ) -> CudaKernel:
     """Return a kernel with one thread for each window, or for each element of the planes."""
     rows, columns = (pointers + 2, pointers + 3) if of_windows else (pointers, pointers + 1)
+    names = ("height", "width", "down", "across", "planes")
     text = filled(
         _WALK,
-        first=pointers,
-        **{f"first{number}": pointers + number for number in range(1, 5)},
         rows="down" if of_windows else "height",
         columns="across" if of_windows else "width",
         threads=THREADS,
         body=body,
     )
+
+    text = named(text, {name: pointers + number for number, name in enumerate(names)})
 
     def launch(words: Sequence[int]) -> Launch:
         total = words[pointers + 4] * words[rows] * words[columns]

@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symgraph.compiler.cuda.text import SUMMED, THREADS, WIDENED, filled, neutral, power_of_two
+from symgraph.compiler.cuda.text import (
+    SUMMED,
+    THREADS,
+    WIDENED,
+    filled,
+    named,
+    neutral,
+    power_of_two,
+)
 from symgraph.runtime.plan import CudaKernel, Launch, LaunchRule, blocks_for, cuda_kernel
 
 WORDS = 8
@@ -21,9 +29,7 @@ ROW_CHUNK = THREADS * ITEMS
 COLUMN_CHUNK = 64
 """The least that a piece of a column has."""
 
-_SETUP = """\
-    const Word outer = a2, length = a3, inner = a4, piece = a5, pieces = a6;
-"""
+_NAMES = {"outer": 2, "length": 3, "inner": 4, "piece": 5, "pieces": 6}
 # Elements pass through shared memory on their way in and out: threads read neighbours side by side,
 # but sum runs. The slots that are left out keep the threads that walk the runs on different banks.
 _ROWS = """\
@@ -122,19 +128,21 @@ _COLUMNS = """\
                 sum += ($wide)more[j];$each
             }
         }
-        for (const int j = 0; k < end; ++k) {
-            sum += ($wide)x[k * inner];$each
+        for (; k < end; ++k) {
+            sum += ($wide)x[k * inner];$rest
         }$last
     }
 """
 _SCANNED = {
     "$start": "part > 0 ? at<const $wide>(a7)[i - inner] : ($wide)$neutral",
     "$each": "\n                at<$summed>(a1)[first + (k + j) * inner] = ($summed)sum;",
+    "$rest": "\n            at<$summed>(a1)[first + k * inner] = ($summed)sum;",
     "$last": "",
 }
 _TOTALLED = {
     "$start": "($wide)$neutral",
     "$each": "",
+    "$rest": "",
     "$last": "\n        at<$wide>(a7)[i] = sum;",
 }
 
@@ -197,7 +205,7 @@ def _launch_columns(words: Sequence[int]) -> Launch:
 
 def _kernel(name: str, dtype: str, text: str, launch: LaunchRule, *, rows: bool) -> CudaKernel:
     body = filled(
-        _SETUP + text,
+        named(text, _NAMES),
         summed=SUMMED[dtype],
         wide=WIDENED[dtype],
         neutral=neutral(dtype),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from string import Template
 
 from symgraph.types import FLOATS
@@ -33,6 +35,18 @@ ITEM_BYTES = {"bool": 1, "int32": 4, "int64": 8, "float32": 4, "float64": 8}
 def filled(text: str, **values: object) -> str:
     """Return a text with every `$name` replaced."""
     return Template(text).substitute({name: str(value) for name, value in values.items()})
+
+
+def named(text: str, words: Mapping[str, int]) -> str:
+    """Return a text behind declarations of those argument words that it calls by a name.
+
+    Args:
+        text: of a body.
+        words: for each name the number of the word.
+    """
+    used = set(re.findall(r"\w+", text))
+    lines = [f"    const Word {name} = a{word};\n" for name, word in words.items() if name in used]
+    return "".join((*lines, text))
 
 
 def neutral(dtype: str) -> str:

@@ -115,6 +115,8 @@ class CudaFrame:
         """
         self.call_index[0] = number
         addresses = self._feeds.bring(feeds)
+        if on_device:
+            self._feeds.mark()
         try:
             self._start(addresses)
         except FailedRun as failed:
@@ -152,7 +154,7 @@ class CudaFrame:
         walk(self.rows, self._device)
 
     def _clear_status(self) -> None:
-        if self._plan.problems:
+        if self.rows.may_fail:
             self._device.fill(self.rows.status, 8)
 
     def observe(self, feeds: Sequence[Feed], number: int, observer: Observer) -> int:
@@ -208,14 +210,23 @@ class _Feeds:
         """Copy arrays to pinned memory, side by side, and that to the device."""
         if self._pending is not None:
             self._pending.synchronize()
+            self._pending = None
         last = 0
         for position, array in sources:
             offset = self._offsets[position]
             last = offset + array.nbytes
-            staging[offset:last] = np.frombuffer(array, np.uint8) if array.nbytes else 0
+            if last > offset:
+                staging[offset:last] = array.reshape(-1).view(np.uint8)
         first = self._offsets[sources[0][0]]
         self._device.enqueue_upload(self._start + first, staging[first:last])
-        self._pending = self._device.event()
+
+    def mark(self) -> None:
+        """Note where the stream is: pinned memory is free again when it has come so far.
+
+        A call that waits for its results need not.
+        """
+        if self._staging is not None:
+            self._pending = self._device.event()
 
 
 def _draws(plan: Plan) -> bool:

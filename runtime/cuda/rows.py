@@ -103,6 +103,7 @@ class Rows:
         loops: the loops.
         patches: for each feed the cells that point into it, and how far behind its start.
         status: the address of the status word.
+        may_fail: whether there is something that a kernel may report there; else nobody clears it.
         recordable: whether the device alone decides everything, so that a graph can hold the run.
     """
 
@@ -126,6 +127,7 @@ class Rows:
             for loop in plan.loops
         ]
         self.status = addresses[STATUS]
+        self.may_fail = bool(plan.problems)
         self.rows = [self._row(number, device) for number in range(len(plan.instructions))]
         self._mark_watched()
         self.recordable = not host_decisions(plan)

@@ -47,8 +47,9 @@ def walk(rows: Rows, device: Device, observe: Observer | None = None) -> None:
     # Parameters change together: once the first update has begun, the last one is begun too.
     with nullcontext() if observe else postponed_interrupts():
         position += 1
+        guard = rows.status if rows.may_fail else 0
         while rows.rows[position].opcode is not Opcode.HALT:
-            position = _step(rows, device, position, rows.status, observe)
+            position = _step(rows, device, position, guard, observe)
 
 
 def _step(rows: Rows, device: Device, position: int, guard: int, observe: Observer | None) -> int:
@@ -102,7 +103,7 @@ def _advance(rows: Rows, row: Row, device: Device) -> bool:
             loop takes more steps than can be kept.
     """
     loop: LoopState = rows.loops[row.loop]
-    if loop.watched:
+    if loop.watched and rows.may_fail:
         status = device.read(rows.status, "int64")
         if status:
             raise FailedRun(status)

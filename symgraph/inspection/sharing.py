@@ -26,7 +26,7 @@ def sharing(row: Row, bound: Mapping[str, int], names: dict[str, str], threads: 
         return "one: " + ("no more are allowed" if threads < 2 else "there is no loop to share")
     extent, work = value_of(row.parallel, bound), value_of(row.work, bound)
     if extent is not None and work is not None:
-        grain = grain_of(extent, work, threads)
+        grain = grain_of(extent, work, threads * row.instruction.pieces)
         if not grain:
             return "one: the work is too small to share"
         return f"shared: {-(-extent // grain)} pieces of {grain} of {extent} iterations"

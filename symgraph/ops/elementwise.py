@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -142,12 +142,16 @@ def elementwise(
         dtypes = like(numpy)
     rule = dtypes
 
-    def infer(types: tuple[Any, ...], _attrs: Attrs) -> TensorType:
+    @lru_cache(maxsize=1024)
+    def inferred(types: tuple[TensorType, ...]) -> TensorType:
         if len(types) != len(domain):
             raise GraphError(f"it takes {len(domain)} operands, not {len(types)}")
         result = rule(tuple(dtype_key(entry) for entry in types))[-1]
         weak = result != "bool" and all(entry.weak for entry in types)
         return TensorType(result, broadcast_shapes(entry.dims for entry in types), weak)
+
+    def infer(types: tuple[Any, ...], _attrs: Attrs) -> TensorType:
+        return inferred(types)
 
     def loop_dtypes(types: Sequence[TensorType], _attrs: Attrs) -> tuple[str, ...]:
         return rule(tuple(dtype_key(entry) for entry in types))[:-1]

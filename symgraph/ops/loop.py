@@ -92,6 +92,8 @@ def trips(types: tuple[Any, ...], attrs: Attrs) -> Extent | None:
         rows = declared.dims[0]
         if length is None:
             length = rows
+        if length == rows:
+            continue
         text = f"it scans {length} rows of one array, and {rows} of another: {declared}"
         if attrs["length"] is not None:
             text = f"its length is {length}, and it scans an array of {rows} rows: {declared}"
@@ -120,6 +122,8 @@ def carried(position: int, start: TensorType, end: Node) -> TensorType:
     """
     if is_open(start) or is_open(end.type):
         return UNKNOWN
+    if start == end.type:
+        return start
     text = (
         f"carry {position} changes its type: it starts as {start}, and the body returns "
         f"{end.type} (made at {end.loc})"

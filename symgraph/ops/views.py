@@ -61,6 +61,10 @@ def resolved_shape(source: Shape, target: Shape) -> Shape:
         ShapeError: no extent fits, or the element counts differ.
     """
     size = product(source)
+    if -1 not in target and product(target) == size:
+        if any(isinstance(extent, int) and extent < 0 for extent in target):
+            raise ShapeError(f"shape {shape_text(target)} has a negative extent")
+        return target
     reason = f"{size} elements of shape {shape_text(source)} do not fill shape {shape_text(target)}"
     if any(isinstance(extent, int) and extent < -1 for extent in target):
         raise ShapeError(f"shape {shape_text(target)} has a negative extent")

@@ -82,10 +82,11 @@ class Program:
         self.progress = State(np.zeros(SUMS + len(self.names)), "training/progress")
         updates = optimizer.updates(self._outputs["loss"], model.parameters())
         rows = _row_count(self.targets if self.targets.type.rank else x)
+        # What is computed first is what is blamed first: the loss, and not a derivative of it.
         self._updates = {
-            **updates,
-            self.steps: self.steps + 1,
             self.progress: self.progress + _contribution(rows, list(self._outputs.values())),
+            self.steps: self.steps + 1,
+            **updates,
         }
         self.classes = output.shape[-1] if loss.targets is Targets.LABELS else None
         self.hint = f"the targets of {loss.name} are {loss.targets.value}"

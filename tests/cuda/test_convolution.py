@@ -31,7 +31,7 @@ CASES = {
     "few windows": ((5, 1, 4, 9), (4, 3), (3, 3), {"pad": (1, 1)}),
     "one window": ((5, 1, 4, 9), (3, 3), (3, 3), {}),
     "pointwise": ((2, 1, 5, 9), (9, 8), (1, 1), {}),
-    "pointwise, few": ((2, 1, 5, 9), (2, 3), (1, 1), {}),
+    "pointwise, one window": ((5, 1, 5, 9), (1, 1), (1, 1), {}),
     "pointwise, strided": ((2, 1, 5, 9), (17, 16), (1, 1), {"stride": (2, 2)}),
     "pointwise, padded": ((2, 1, 5, 9), (7, 8), (1, 1), {"pad": (1, 1)}),
     "groups": ((3, 2, 2, 9), (5, 6), (3, 3), {"pad": (1, 1)}),
@@ -211,6 +211,38 @@ def test_convolution_follows_the_precision(cuda):
     found, wanted = f(x, w), CONVOLUTION.numpy(x, w, **attrs)
     assert {product[-1] for product in cuda.cublas.products} == {"tf32"}
     assert 1e-5 < np.abs(found - wanted).max() < 0.05
+
+
+FORMS = {
+    "plain": "images", "few windows": "merged", "groups": "merged", "pointwise": "pointwise",
+    "pointwise, one window": "merged", "pointwise, strided": "images",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FORMS)
+def test_how_columns_are_arranged(case):
+    (x, w, _), attrs = _arrays(case, "float32")
+    nodes = [sg.Placeholder(n, a.shape, "float32") for n, a in zip("ab", (x, w), strict=True)]
+    node = CONVOLUTION(*nodes, **attrs)
+    assert rules.Shapes(node, *nodes, node).form == FORMS[case]
+
+
+def test_a_step_of_training_agrees_with_the_cpu(cuda):
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(6, 2, 8, 8)).astype(np.float32)
+    filters = (rng.normal(size=(12, 2, 3, 3)) / 3).astype(np.float32)
+    results = []
+    for device in ("cpu", "cuda"):
+        w, b = sg.Parameter(filters), sg.Parameter(np.zeros(12, np.float32))
+        x = sg.Placeholder("x", ("N", 2, 8, 8), "float32")
+        y = sg.nn.max_pool2d(sg.relu(sg.nn.conv2d(x, w, b, pad=1)), 2)
+        y = sg.nn.conv2d(y, sg.transpose(w, (1, 0, 2, 3)), pad=1)
+        loss = sg.mean(y * y)
+        updates = {p: p - 0.1 * sg.grad(loss, p) for p in (w, b)}
+        f = sg.compile(loss, updates=updates, device=device)
+        results.append(([float(f(x=images)) for _ in range(3)], w.value, b.value))
+    for host, device in zip(*results, strict=True):
+        np.testing.assert_allclose(device, host, rtol=1e-4, atol=1e-5)
 
 
 def test_tiles_are_about_as_large():

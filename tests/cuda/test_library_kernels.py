@@ -176,7 +176,7 @@ def test_gather_out_of_range_gives_zeros_and_reports(gathers, width):
 @pytest.mark.parametrize("dtype", NUMBERS)
 def test_scatter_add_is_numpys_sum_in_order(scatters, dtype):
     rng = np.random.default_rng(2)
-    for width, rows, count in itertools.product((1, 3, 16, 33), (1, 31, 700), (0, 1, 33, 300)):
+    for width, rows, count in itertools.product((1, 3, 33), (1, 31, 700), (0, 33, 300)):
         updates = random_array(rng, dtype, (count, width))
         indices = indices_of(rng, ("int64",), (rows,), count)
         out = scattered(scatters, updates, indices, (rows,))
@@ -472,31 +472,73 @@ def test_windows_as_arrays(patches, geometry, dtype, to_matrix):
 # Through the compiler.
 
 
-def agree(cuda, node, feeds, arrays, rtol=0.0):
-    """Compare a graph, and its gradients in the floats among the feeds, with the host's."""
-    outputs = [node]
-    wanted = [feed for feed in feeds if feed.type.element in FLOATS]
-    if node.type.element in FLOATS and wanted:
-        total = sg.sum(node * sg.sin(node))
-        outputs += sg.grad(total, wanted)
+def agree(nodes, feeds, arrays, rtol):
+    """Compare nodes, and their gradients in the floats among the feeds, with the host's."""
+    floats = [node for node in nodes if node.type.element in FLOATS]
+    total = sum((sg.sum(sg.sin(node)) for node in floats), start=0.0)
+    outputs = [*nodes, *sg.grad(total, [feed for feed in feeds if feed.type.element in FLOATS])]
     host, device = (
-        sg.compile(outputs, inputs=list(feeds), device=name)(*arrays) for name in ("cpu", "cuda")
+        sg.compile(outputs, inputs=feeds, device=name)(*arrays) for name in ("cpu", "cuda")
     )
-    for found, expected in zip(device, host, strict=True):
+    for number, (found, expected) in enumerate(zip(device, host, strict=True)):
         assert found.dtype == expected.dtype
-        np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol)
+        np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol, err_msg=str(number))
 
 
-def placed(arrays, open_axes=(0,)):
-    """Return placeholders for arrays, some axes of which have symbols for extents."""
-    return [
-        sg.Placeholder(
-            f"x{number}",
-            tuple(
-                f"S{number}{axis}" if axis in open_axes else extent
-                for axis, extent in enumerate(array.shape)
-            ),
-            array.dtype.name,
-        )
-        for number, array in enumerate(arrays)
+@pytest.mark.parametrize("is_open", [False, True])
+def test_indices_and_walks_compiled(cuda, is_open):
+    rng = np.random.default_rng(9)
+    table, ids = rng.normal(size=(50, 24)).astype(np.float32), rng.integers(-50, 50, (5, 7))
+    long, wide = rng.normal(size=5000), rng.normal(size=(3, 200, 2))
+    arrays = (table, ids, long, wide)
+    feeds = [
+        sg.Placeholder(f"x{i}", (None,) * x.ndim if is_open else x.shape, str(x.dtype))
+        for i, x in enumerate(arrays)
     ]
+    t, i, x, w = feeds
+    nodes = [
+        sg.take(t, i, axis=0),
+        t[i[0], i[1] % 24],
+        sg.cumsum(x),
+        sg.cumsum(w, axis=1),
+        sg.cumsum(i, axis=0),
+        sg.cumsum(w[:, :, ::-1], axis=2),
+        sg.argmax(x),
+        sg.argmin(w, axis=1),
+        sg.argmax(w > 0, axis=2),
+        sg.concatenate([w, w[:, 3:5] * 2], axis=1),
+    ]
+    agree(nodes, feeds, arrays, 2e-5)
+
+
+def test_images_compiled(cuda):
+    x = np.random.default_rng(10).normal(size=(3, 2, 9, 8))
+    feed = sg.Placeholder("x", ("N", 2, "H", 8), "float64")
+    pooled = sg.nn.max_pool2d(feed, 3, 2, 1)
+    (slope,) = sg.grad(sg.sum(pooled * pooled), [feed])
+    nodes = [
+        pooled,
+        slope,
+        sg.nn.average_pool2d(feed, (2, 3), (2, 1), (1, 2)),
+        sg.nn.average_pool2d(feed, 3, 1, 1),
+        sg.nn.im2col(feed, 3, (1, 2), 1, (1, 2)),
+        sg.nn.im2col(feed, (2, 3), 1, (0, 1), 1, to_matrix=False),
+    ]
+    agree(nodes, [feed], (x,), 1e-12)
+
+
+def test_an_index_out_of_range_is_told(cuda):
+    table, ids = sg.Placeholder("t", (4, 3), "float32"), sg.Placeholder("i", ("N",), "int64")
+    function = sg.compile(sg.take(table, ids, axis=0), inputs=[table, ids], device="cuda")
+    rows = np.arange(12, dtype=np.float32).reshape(4, 3)
+    np.testing.assert_array_equal(function(rows, np.array([-4, 3])), rows[[0, 3]])
+    with pytest.raises(sg.BoundsError, match="index 4 is out of bounds"):
+        function(rows, np.array([0, 4]))
+
+
+def test_an_empty_axis_has_no_extreme(cuda):
+    x = sg.Placeholder("x", ("N", 3), "float32")
+    function = sg.compile(sg.argmax(x, axis=0), inputs=[x], device="cuda")
+    assert function(np.ones((2, 3), np.float32)).tolist() == [0, 0, 0]
+    with pytest.raises(sg.FeedError, match=r"argmax: axis 0 of .* is empty"):
+        function(np.ones((0, 3), np.float32))

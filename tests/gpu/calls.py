@@ -166,7 +166,7 @@ def check_extents(gpu: Gpu) -> None:
     """Call one compilation with many extents, none and one among them."""
     x = sg.Placeholder("x", ("N", "M"), "float32")
     outputs = [sg.softmax(x * 2), x.sum(), x.sum(axis=0), sg.cumsum(x, axis=1)]
-    f, g = (sg.compile(outputs, device=device) for device in (gpu.name, "cpu"))
+    f, g = (sg.compile(outputs, **options) for options in (gpu.here, gpu.host))
     shapes = [(0, 3), (1, 1), (2, 33), (65, 4)]
     for shape in shapes + gpu.either([], [(1, 100_000), (70_000, 3), (1000, 1025)]):
         array = np.random.default_rng(0).normal(size=shape).astype("float32")

@@ -20,12 +20,25 @@ class Gpu:
     Args:
         cupy: the module, or what stands for it.
         quick: whether to take small sizes and few cases, because kernels are emulated.
+        native: whether the CPU can be compiled for; if numba does not go with the NumPy that is
+            there, the reference stands in, and equal bits are not asked for.
         name: what `compile` calls the device.
     """
 
     cupy: Any
     quick: bool = False
+    native: bool = True
     name: str = "cuda"
+
+    @property
+    def host(self) -> dict[str, Any]:
+        """Return the options of `compile` for what results are compared with."""
+        return {"device": "cpu"} if self.native else {"mode": "reference"}
+
+    @property
+    def here(self) -> dict[str, Any]:
+        """Return the options of `compile` for the device."""
+        return {"device": self.name}
 
     @property
     def emulated(self) -> bool:

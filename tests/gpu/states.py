@@ -40,19 +40,21 @@ def check_parameters_move(gpu: Gpu) -> None:
     """Move a parameter by hand and by calls; read and write it on the host in between."""
     w = sg.Parameter(np.float32([1, 2, 3]), name="w")
     assert w.device == "cpu"
-    double = {d: sg.compile(w.sum(), updates={w: w * 2}, device=d) for d in (gpu.name, "cpu")}
-    assert double[gpu.name]() == 6
+    there, here = (
+        sg.compile(w.sum(), updates={w: w * 2}, **options) for options in (gpu.here, gpu.host)
+    )
+    assert there() == 6
     assert w.device.startswith("cuda")
-    assert double["cpu"]() == 12
-    assert double[gpu.name]() == 24
+    assert here() == 12
+    assert there() == 24
     np.testing.assert_array_equal(w.value, [8, 16, 24])
     w.value = np.float32([1, 1, 1])
-    assert double[gpu.name]() == 3
+    assert there() == 3
     assert w.to("cpu") is w
     assert w.device == "cpu"
     np.testing.assert_array_equal(w.value, [2, 2, 2])
     assert w.to(gpu.name).device.startswith("cuda")
-    assert double[gpu.name]() == 6
+    assert there() == 6
 
 
 def check_saving(gpu: Gpu, folder: Path) -> None:
@@ -99,7 +101,7 @@ def check_control(gpu: Gpu) -> None:
     chosen = sg.cond(x.sum() > 0, lambda: sg.exp(total), lambda: -total)
     slope = sg.grad(total.sum() + chosen.sum(), x)
     outputs = [total, rows, halved, count, chosen, slope]
-    f, g = (sg.compile(outputs, device=device) for device in (gpu.name, "cpu"))
+    f, g = (sg.compile(outputs, **options) for options in (gpu.here, gpu.host))
     for steps, sign in ((1, 1), (4, -1), (4, 1), (4, -1), (gpu.either(7, 200), 1)):
         draws = np.random.default_rng(steps).normal(size=(steps, 3)).astype("float32")
         fed = np.abs(draws) * np.float32(sign)
@@ -127,7 +129,7 @@ def check_random_numbers(gpu: Gpu) -> None:
     """Draw the numbers that the CPU draws, at each call others, also from a graph."""
     x = sg.Placeholder("x", ("N",), "float32")
     y = sg.nn.dropout(x, 0.5, seed=3, stream=1)
-    f, g = (sg.compile(y, device=device) for device in (gpu.name, "cpu"))
+    f, g = (sg.compile(y, **options) for options in (gpu.here, gpu.host))
     fed = np.ones(gpu.either(33, 10_000), "float32")
     drawn: list[Any] = []
     for _ in range(5):

@@ -52,7 +52,8 @@ def cnn(quick: bool, **options: Any) -> Trained:
     rows, extent, filters = (2, 4, 3) if quick else (32, 28, 16)
     x = sg.Placeholder("x", ("N", 1, extent, extent), "float32")
     t = sg.Placeholder("t", ("N",), "int64")
-    first = sg.layers.Conv2d(filters, 3, pad=1, in_channels=1, seed=1)
+    # A bias before the normalisation has a gradient of rounding errors, which Adam would magnify.
+    first = sg.layers.Conv2d(filters, 3, pad=1, bias=False, in_channels=1, seed=1)
     norm = sg.layers.BatchNorm(filters)
     second = sg.layers.Conv2d(2 * filters, 3, pad=1, in_channels=filters, seed=2)
     last = sg.layers.Linear(10, 2 * filters * (extent // 4) ** 2, seed=3)
@@ -97,7 +98,7 @@ def train(model: Trained, steps: int) -> list[Any]:
 def check_training(gpu: Gpu, name: str) -> None:
     """Train on both: the same within 1e-5; train again on the device: the same bits."""
     make, steps = MODELS[name], gpu.either(4, 20)
-    expected = train(make(gpu.quick), steps)
+    expected = train(make(gpu.quick, **gpu.host), steps)
     found = train(make(gpu.quick, device=gpu.name), steps)
     again = train(make(gpu.quick, device=gpu.name), steps)
     for ours, cpu, repeated in zip(found, expected, again, strict=True):

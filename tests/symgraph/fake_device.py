@@ -2,6 +2,7 @@
 
 import ctypes
 import threading
+import time
 import weakref
 from contextlib import contextmanager
 
@@ -36,7 +37,7 @@ class FakeDevice:
         self.name, self.room = name, room
         self.lock = threading.RLock()
         self.uploads = self.downloads = self.live = 0
-        self.broken = False
+        self.broken, self.delay = False, 0.0
 
     @contextmanager
     def using(self):
@@ -59,6 +60,7 @@ class FakeDevice:
         if self.broken:
             raise DeviceError(f"{self.name} does not answer")
         with self.using():
+            time.sleep(self.delay)
             ctypes.memmove(target, source, size)
 
     def upload(self, address, array):

@@ -189,8 +189,11 @@ def test_a_host_write_goes_to_the_same_memory(devices):
     step = adder(devices[0], p)
     for turn in range(4):
         p.value = np.full(4, 10.0 * turn)
+        for _ in range(3):
+            step()
+        p.value = reader(devices[0], p)() * 2
         step()
-        assert (p.value == 10 * turn + 1).all()
+        assert (p.value == 2 * (10 * turn + 3) + 1).all()
     assert len(step.bound) == 1
 
 
