@@ -38,9 +38,10 @@ def verify(graph: Graph, stage: str = "built", sound: dict[Node, str] | None = N
             reason = _unbound(node, inner, inner is not graph)
             if reason is None and known.get(node) not in (stage, _STRICTEST):
                 reason = _first_fault(node, checks)
-                known[node] = stage
             if reason is not None:
                 raise _failure(graph, node, stage, reason)
+            if known.get(node) != _STRICTEST:
+                known[node] = stage
     return graph
 
 

@@ -88,6 +88,8 @@ class Executable:
         self.threads = threads
         self._parameters = tuple([parameter.array for parameter in parameters])
         self._residents = Residents(parameters, written)
+        # A second time, for this is looked at in each call.
+        self._seen = self._residents.seen
         self._locks = tuple(sorted(locks, key=id))
         self._writes = bool(written)
         self._addresses = [get_kernel(k) for k in plan.kernels if isinstance(k, KernelSource)]
@@ -243,8 +245,9 @@ class Executable:
         return records
 
     def _execute(self, frame: Frame, feeds: tuple[Array, ...], number: int) -> list[Array] | None:
-        if self._residents.seen is not residence.latest_change:
+        if self._seen is not residence.latest_change:
             self._residents.bring()
+            self._seen = self._residents.seen
         outputs = [output.array() for output in frame.outputs]
         objects = (*feeds, *outputs)
         if frame.parallel:

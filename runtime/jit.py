@@ -50,7 +50,7 @@ class Statistics:
     """Counts what `get_kernel` did in this process.
 
     Attributes:
-        compiled: kernels compiled by numba.
+        compiled: kernels compiled, by numba or for a GPU.
         seconds: time spent compiling, numba's import excluded.
         memory_hits: requests answered by the in-process memo.
         disk_hits: kernels loaded from the disk cache.
@@ -130,6 +130,11 @@ def get_native(key_text: str, produce: Callable[[], CompiledObject]) -> int:
 def statistics() -> Statistics:
     """Returns what happened so far in this process."""
     return Statistics(**_totals)
+
+
+def count_compiled(kernels: int, seconds: float) -> None:
+    """Adds kernels that something else has compiled to the statistics."""
+    _count(compiled=kernels, seconds=seconds)
 
 
 def forget() -> None:

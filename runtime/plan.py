@@ -12,7 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from symgraph.runtime.cuda.source import CudaCall, CudaKernel, Launch, LaunchRule, blocks_for, cuda_kernel
+from symgraph.runtime.cuda.source import (
+    CudaCall,
+    CudaKernel,
+    Launch,
+    LaunchRule,
+    blocks_for,
+    cuda_kernel,
+)
 from symgraph.runtime.jit import KernelSource
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import Any
 
 from symgraph.compiler.specialise import is_open
 from symgraph.errors import FeedError, GraphError
-from symgraph.function import Function, Mode
+from symgraph.function import Function, Mode, Options
 from symgraph.leaves import ARGUMENT, PLACEHOLDER, Parameter, State, lift
 from symgraph.location import user_location
 from symgraph.node import Graph, Node, Operand, describe, shown, topological
@@ -72,22 +72,19 @@ def compile(
     placement = _checked_placement(placement_of(device, precision, results), threads, mode)
     nodes, restore = flatten(outputs)
     pairs = with_tracked(nodes, _checked_updates(updates))
+    feeds, closed = _feeds(nodes, pairs, inputs)
+    options = Options(threads, mode, check_finite, placement)
+    return Function(nodes, restore, pairs, feeds, options, closed=closed and mode == "native")
+
+
+def _feeds(
+    nodes: Sequence[Node], pairs: Sequence[tuple[Parameter, Node]], inputs: Sequence[Node] | None
+) -> tuple[list[Node], bool]:
+    """Return the placeholders in call order, and whether all types are known already."""
     computed = [*nodes, *(node for _, node in pairs)]
     _refuse_escaped(computed)
-    reachable = placeholders_of(computed)
-    feeds = _ordered(reachable, inputs)
-    closed = mode == "native" and not is_open(Graph(tuple(feeds), (*computed, *feeds)))
-    return Function(
-        nodes,
-        restore,
-        pairs,
-        feeds,
-        threads=threads,
-        mode=mode,
-        closed=closed,
-        check_finite=check_finite,
-        placement=placement,
-    )
+    feeds = _ordered(placeholders_of(computed), inputs)
+    return feeds, not is_open(Graph(tuple(feeds), (*computed, *feeds)))
 
 
 def _checked_placement(placement: Placement, threads: int | None, mode: str) -> Placement:

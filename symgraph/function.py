@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 
@@ -41,6 +41,15 @@ Array = np.ndarray[Any, Any]
 Mode = Literal["native", "reference"]
 
 
+class Options(NamedTuple):
+    """What `compile` was told besides the graph; see there."""
+
+    threads: int | None = None
+    mode: Mode = "native"
+    check_finite: bool = False
+    placement: Placement = ON_CPU
+
+
 class Function(Inspectable):
     """A compiled graph: call it with arrays, by the names of its placeholders or in their order.
 
@@ -55,12 +64,9 @@ class Function(Inspectable):
         restore: Callable[[Sequence[Any]], Any],
         updates: Sequence[tuple[Parameter, Node]],
         inputs: Sequence[Node],
+        options: Options,
         *,
-        threads: int | None,
-        mode: Mode,
         closed: bool,
-        check_finite: bool = False,
-        placement: Placement = ON_CPU,
     ) -> None:
         """Compile now if nothing is open, else at the first call. `compile` is the way here."""
         self.inputs = tuple(inputs)
@@ -69,10 +75,8 @@ class Function(Inspectable):
         self._outputs = tuple(outputs)
         self._restore = restore
         self._updates = tuple(updates)
-        self._threads = threads
-        self._mode = mode
-        self._placement = placement
-        self._options = frozenset({"check_finite"} if check_finite else ())
+        self._threads, self._mode, _, self._placement = options
+        self._passes = frozenset({"check_finite"} if options.check_finite else ())
         self._variants: list[Variant] = []
         self._latest: Variant | None = None
         self._calls = CallCounter()
@@ -182,7 +186,7 @@ class Function(Inspectable):
             self.inputs,
             fed,
             self._threads,
-            self._options,
+            self._passes,
             self._placement,
         )
         variant.executable.calls = self._calls
@@ -195,7 +199,7 @@ class Function(Inspectable):
         """Evaluate with NumPy."""
         graph = Graph(self.inputs, (*self._outputs, *(node for _, node in self._updates)))
         feeds = dict(zip(self._names, arrays, strict=True))
-        checked = "check_finite" in self._options
+        checked = "check_finite" in self._passes
         return run_reference(graph, self._updates, feeds, self._calls.take(), check_finite=checked)
 
     # Looking inside; see `Inspectable`.

@@ -59,8 +59,8 @@ def _step(problem: Problem, torch: Any, forward: Any, begin: Any, arguments: Any
 
     def train() -> Any:
         begin()
-        loss = forward(parameters, feeds)
         optimizer.zero_grad(set_to_none=True)
+        loss = forward(parameters, feeds)
         loss.backward()
         optimizer.step()
         return loss.detach()
@@ -96,10 +96,12 @@ class TorchFunctions:
         self.squared_error = functional.mse_loss
 
     def leaves(self, arrays: Arrays, place: Any) -> dict[str, Any]:
-        """Return tensors with gradients; the weights of an LSTM lie in a module of its own."""
+        """Return parameters; those of an LSTM lie in a module of its own."""
         torch = self._torch
         if "Wh" not in arrays:
-            return {n: torch.from_numpy(a).to(place).requires_grad_() for n, a in arrays.items()}
+            # Graphs of compiled functions read parameters in place; plain tensors they would copy.
+            leaf = torch.nn.Parameter
+            return {name: leaf(torch.from_numpy(a).to(place)) for name, a in arrays.items()}
         behind = {name: arrays[name] for name in ("W", "c")}
         return {"lstm": self._lstm(arrays).to(place), **self.leaves(behind, place)}
 

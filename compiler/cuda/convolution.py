@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from symgraph.compiler.cuda.column_kernels import (
     columns_kernel,
     images_kernel,
@@ -28,8 +30,6 @@ from symgraph.compiler.cuda.window_text import Window
 from symgraph.compiler.library_call import Rule, dense
 from symgraph.dims import Extent, floor_divide, maximum, minimum, product
 from symgraph.node import Node
-from symgraph.runtime.arena import ITEM_BYTES
-from symgraph.runtime.cuda.tiles import ALIGNED
 from symgraph.runtime.plan import Argument, CudaCall, CudaKernel, Pointer
 from symgraph.types import TensorType
 
@@ -42,6 +42,8 @@ TILE_BYTES = 64 << 20
 With much less a product would have too few tiles for all multiprocessors of a large GPU; with more
 the arena would grow and nothing be gained.
 """
+ALIGNED = 4
+"""Rows of columns begin at multiples of so many elements: cuBLAS then loads several at a time."""
 FEW_FILTERS = 8
 """Filters in a group up to which columns do not pay."""
 MERGING_COST = 64
@@ -163,7 +165,7 @@ class Shapes:
     @property
     def capacity(self) -> Extent:
         """Return how many images a tile has at most."""
-        elements = TILE_BYTES // ITEM_BYTES[self.dtype]
+        elements = TILE_BYTES // np.dtype(self.dtype).itemsize
         fitting = floor_divide(elements, self.groups * self.taken * self.positions)
         return maximum(minimum(self.batch, fitting), 1)
 
@@ -242,7 +244,7 @@ def _call(
     """Return a call with its options; the kernels say the rest of what makes it different."""
     name, dtype = shapes.node.op.name, shapes.dtype
     precision = lowering.target.precision if dtype == "float32" else dtype
-    options = {"dtype": dtype, "precision": precision, **options}
+    options = {"dtype": dtype, "precision": precision, "aligned": ALIGNED, **options}
     shown = " ".join(f"{key}={value}" for key, value in options.items())
     text = "\n".join((f"cuda {name} {shown}", *(kernel.key_text for kernel in kernels)))
     listing = "\n".join((f"// {name} by cuBLAS: {shown}", *(kernel.code for kernel in kernels)))

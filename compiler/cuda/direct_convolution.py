@@ -132,12 +132,12 @@ def direct_convolution_kernel(
             {window.unroll}
             for (Place i = 0; i < tall; ++i) {{
                 const Place y = top + i * {dilation_0};
-                if (y < 0 || y >= height) continue;
+                const bool inside = y >= 0 && y < height;
                 {window.unroll}
                 for (Place j = 0; j < wide; ++j) {{
                 const Place x = left + j * {dilation_1};
-                if (x < 0 || x >= width) continue;
-                const S value = source[(Word)y * width + x];
+                const bool there = inside && x >= 0 && x < width;
+                const S value = there ? source[(Word)y * width + x] : (S)0;
                 const S* factor = factors + (Word)i * wide + j;
                 {add}
                 }}
@@ -210,19 +210,14 @@ def taps_together(window: Window) -> int:
     return 1
 
 
-def direct_weight_kernel(dtype: str, window: Window, inputs: Extent, filters: Extent) -> CudaKernel:
-    """Return the kernel of the parts of a weight's gradient; arguments as for the convolution.
-
-    A block sums over the positions of one part, for one filter and channel. Each thread takes every
-    256th position; the threads' sums are added in a fixed order, those of float32 in float64.
-    """
+def _weight_body(dtype: str, window: Window) -> str:
+    """Return what follows the declarations of the kernel below."""
     together = taps_together(window)
     total = {"float32": "double", "float64": "double"}.get(dtype, "S")
     (stride_0, stride_1), (pad_0, pad_1) = window.stride, window.pad
     dilation_0, dilation_1 = window.dilation
-    product = multiply_add(dtype).format("value", "source[(Word)y * width + x]", "sum[t]")
-    body = f"""\
-{_head(dtype, window, inputs, filters)}
+    product = multiply_add(dtype).format("value", "element", "sum[t]")
+    return f"""\
     typedef {total} Total;
     __shared__ Total shared[{_WARPS}];
     const Word parts = a14, blocks = taps / {together}, all = batch * positions;
@@ -249,8 +244,9 @@ def direct_weight_kernel(dtype: str, window: Window, inputs: Extent, filters: Ex
                 const Place tap = (Place)first * {together} + t;
                 const Place y = (Place)row * {stride_0} - {pad_0} + tap / wide * {dilation_0};
                 const Place x = (Place)column * {stride_1} - {pad_1} + tap % wide * {dilation_1};
-                if (y >= 0 && y < height && x >= 0 && x < width)
-                    sum[t] = {product};
+                const bool there = y >= 0 && y < height && x >= 0 && x < width;
+                const S element = there ? source[(Word)y * width + x] : (S)0;
+                sum[t] = {product};
             }}
         }}
         #pragma unroll
@@ -270,9 +266,19 @@ def direct_weight_kernel(dtype: str, window: Window, inputs: Extent, filters: Ex
     }}
 """
 
+
+def direct_weight_kernel(dtype: str, window: Window, inputs: Extent, filters: Extent) -> CudaKernel:
+    """Return the kernel of the parts of a weight's gradient; arguments as for the convolution.
+
+    A block sums over the positions of one part, for one filter and channel. Each thread takes every
+    256th position; the threads' sums are added in a fixed order, those of float32 in float64.
+    """
+    together = taps_together(window)
+
     def launch(words: Sequence[int]) -> Launch:
         weights = words[4] * words[5] * words[6] * (words[11] * words[12] // together)
         return Launch((blocks_for(weights * words[14], 1), 1, 1), (THREADS, 1, 1))
 
     text = _text("weight", dtype, window, inputs, filters)
+    body = _head(dtype, window, inputs, filters) + _weight_body(dtype, window)
     return cuda_kernel(text, body, _WORDS + 2, launch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from symgraph.compiler.codegen.nest import Nest
 from symgraph.compiler.codegen.region_text import region_flags, region_text
 from symgraph.compiler.codegen.signature import Kind, Signature
-from symgraph.compiler.cuda import region_columns, region_flat, region_rows
+from symgraph.compiler.cuda import region_columns, region_flat, region_patch, region_rows
 from symgraph.compiler.cuda.region_code import RegionCode
 from symgraph.compiler.cuda.region_order import coalesced
 from symgraph.runtime.plan import CudaKernel, LaunchRule, cuda_kernel
@@ -33,8 +33,9 @@ def cuda_region(
     nest = coalesced(nest, kinds)
     signature = Signature(nest, kinds, region_flags(nest))
     code = RegionCode(nest, signature, stores=stores)
-    launch = _write(code)
-    text = f"cuda region v{CODE_VERSION} {region_text(nest, kinds, stores=stores)}"
+    turned = region_patch.turned_inputs(code)
+    launch = region_patch.patch_region(code, turned) if turned else _write(code)
+    text = f"cuda region v{CODE_VERSION} turned={turned} {region_text(nest, kinds, stores=stores)}"
     kernel = cuda_kernel(
         text, code.body(), len(signature.slots), launch, code.helpers(), THREADS[nest.mode]
     )

@@ -14,6 +14,8 @@ from symgraph.node import Node
 
 PACK_BYTES = 16
 """What one instruction of a thread loads or stores at most."""
+MOST_PACKS = 24
+"""Operands whose packs a thread's registers have room for; with more it takes single elements."""
 
 
 class RegionCode:
@@ -24,7 +26,7 @@ class RegionCode:
         builder: writes the body of the entry point.
         operands: the inputs and, behind them, the outputs.
         steps: each pass as a function.
-        width: elements of the widest pack; 1 if no operand is dense along the vector loop.
+        width: elements of a pack; 1 if no operand is dense along the vector loop.
     """
 
     def __init__(self, nest: Nest, signature: Signature, *, stores: bool) -> None:
@@ -105,17 +107,26 @@ class RegionCode:
 
     def aligned(self, width: int) -> str:
         """Return the condition under which packs can be loaded and stored whole."""
+        vector = self.nest.vector
+        dense = {n: vector for n in range(len(self.operands)) if self.is_dense(n)}
+        return self.aligned_along(dense, width)
+
+    def aligned_along(self, dense: Mapping[int, int], width: int) -> str:
+        """Return the condition under which packs of some operands can be loaded whole.
+
+        Args:
+            dense: for each operand the loop along which its elements lie side by side.
+            width: elements of a pack.
+        """
         alike: dict[int, list[str]] = {}
-        for operand in range(len(self.operands)):
-            if not self.is_dense(operand):
-                continue
+        for operand, loop in dense.items():
             size = ITEM_BYTES[self.operands[operand].dtype]
             terms = alike.setdefault(size * width, [])
             terms.append(self.word(("pointer", operand)))
             terms += [
                 f"{self.word(slot)} * {size}"
                 for slot in self.signature.slots
-                if slot[0] == "stride" and slot[1] == operand
+                if slot[:2] == ("stride", operand) and slot[-1] != loop
             ]
         return " && ".join(f"(({' | '.join(t)}) & {size - 1}) == 0" for size, t in alike.items())
 
@@ -126,7 +137,9 @@ class RegionCode:
 
     def _width(self) -> int:
         sizes = [ITEM_BYTES[o.dtype] for n, o in enumerate(self.operands) if self.is_dense(n)]
-        return PACK_BYTES // max(sizes, default=PACK_BYTES)
+        if not sizes or len(sizes) > MOST_PACKS:
+            return 1
+        return PACK_BYTES // max(sizes)
 
     # Functions.
 

@@ -1,4 +1,8 @@
-"""Column reductions: neighbouring threads have neighbouring columns, rows are dealt out to lanes."""
+"""Column reductions: neighbouring threads have neighbouring columns, and lanes share the rows.
+
+A column belongs to one block. Matrices of a few columns and very many rows therefore occupy only a
+part of a large device: as many blocks as there are pairs of columns.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +21,12 @@ from symgraph.runtime.plan import Launch
 
 MOST_THREADS = 512
 COLUMNS = 32
-FEWEST_COLUMNS = 8
-"""As many float32 as one sector of memory holds: with fewer, part of what is read is not used."""
+SECTOR_COLUMNS = 8
+"""As many float32 as one sector of memory holds: with fewer, several blocks read each sector."""
+FEWEST_COLUMNS = 2
 ENOUGH_BLOCKS = 256
+FEW_BLOCKS = 64
+"""So many at least are worth reading sectors more than once, of which caches take care."""
 ROWS_EACH = 8
 """Rows from which a lane is worth its part of the combination."""
 
@@ -97,12 +104,13 @@ class ColumnLaunch:
         outer = prod(words[loop] for loop in self.kept if loop != self.vector)
         rows = prod(words[loop] for loop in self.reduced)
         columns = min(COLUMNS, _power_of_two(width))
-        while (
-            columns > FEWEST_COLUMNS
-            and outer * -(-width // columns) < ENOUGH_BLOCKS
-            and rows > ROWS_EACH * MOST_THREADS // columns
-        ):
-            columns //= 2
+        for fewest, enough in ((SECTOR_COLUMNS, ENOUGH_BLOCKS), (FEWEST_COLUMNS, FEW_BLOCKS)):
+            while (
+                columns > fewest
+                and outer * -(-width // columns) < enough
+                and rows > ROWS_EACH * MOST_THREADS // columns
+            ):
+                columns //= 2
         lanes = min(MOST_THREADS // columns, _power_of_two(-(-rows // ROWS_EACH)))
         while columns * lanes < 128 and columns < width:
             columns *= 2

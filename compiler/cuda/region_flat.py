@@ -1,4 +1,4 @@
-"""Regions without reductions: every thread takes some elements, which lie side by side in a warp."""
+"""Regions without reductions: each thread takes some elements; those of a warp lie side by side."""
 
 from __future__ import annotations
 
@@ -54,8 +54,7 @@ def _walk(
     code: RegionCode, step: Step, width: int, count: int, order: list[int], fixed: dict[int, str]
 ) -> None:
     length = code.extent(order[-1])
-    packs = f"({length} + {width - 1}) / {width}" if width > 1 else length
-    code.builder.note(f"const Word packs = {packs};")
+    code.builder.note(f"const Word packs = {packs_of(length, width)};")
     total = " * ".join(["packs", *(code.extent(loop) for loop in order[:-1])])
     code.builder.note(f"const Word total = {total};")
     lines = [
@@ -65,6 +64,11 @@ def _walk(
     ]
     indices = {loop: f"i{loop}" for loop in order}
     Walk(code, step, width, count, "true", indices, {}, fixed, {}).emit("\n".join(lines))
+
+
+def packs_of(length: str, width: int) -> str:
+    """Return how many packs a loop of some length has, the last of them perhaps not full."""
+    return f"({length} + {width - 1}) / {width}" if width > 1 else length
 
 
 def decomposed(position: str, order: Sequence[int], extents: Sequence[str]) -> list[str]:
@@ -94,14 +98,14 @@ def taken(index: str, width: int, there: str, length: str) -> list[str]:
 
 
 def positions_at_once(code: RegionCode, step: Step, width: int) -> int:
-    """Return how many positions a thread has under way: about 32 bytes hide the latency of memory."""
+    """Return how many positions a thread has under way: about 32 bytes hide memory's latency."""
     work = sum(cost_of(node) for node in code.nest.order)
     if work > LONG_BODY:
         return 1
     loops = range(len(code.nest.loops))
     streams = sum(1 for n in step.reads if code.in_memory(n) and not code.stays(n, loops))
-    most = 2 if width > 1 else 4
-    return most if streams <= 2 else most // 2
+    most = 4 if width == 1 else 2 if width <= 4 else 1
+    return most if streams <= 2 else max(1, most // 2)
 
 
 def load_fixed(code: RegionCode, loops: Sequence[int], indices: dict[int, str]) -> dict[int, str]:

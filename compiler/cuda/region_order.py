@@ -22,7 +22,8 @@ def coalesced(nest: Nest, kinds: tuple[Kind, ...]) -> Nest:
     if nest.mode == "scalar":
         return nest
     best = max(
-        range(len(nest.loops)), key=lambda loop: (_dense_bytes(nest, kinds, loop), loop == nest.vector)
+        range(len(nest.loops)),
+        key=lambda loop: (_dense_bytes(nest, kinds, loop), loop == nest.vector),
     )
     mode: Mode = nest.mode
     if mode != "elementwise":

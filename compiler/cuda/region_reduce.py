@@ -12,7 +12,13 @@ from abc import ABC, abstractmethod
 from symgraph.compiler.codegen.nest import Pass
 from symgraph.compiler.codegen.reducers import combiner, identity
 from symgraph.compiler.cuda.region_code import RegionCode
-from symgraph.compiler.cuda.region_flat import decomposed, load_fixed, positions_at_once, taken
+from symgraph.compiler.cuda.region_flat import (
+    decomposed,
+    load_fixed,
+    packs_of,
+    positions_at_once,
+    taken,
+)
 from symgraph.compiler.cuda.region_step import Step, Values, kept_name
 from symgraph.compiler.cuda.region_walk import Walk
 from symgraph.compiler.cuda.scalar import C_TYPE
@@ -123,8 +129,8 @@ class Reducing(ABC):
         builder, vector = self.builder, self.code.nest.vector
         inner = vector if vector in self.reduced else self.reduced[-1]
         order = [*(loop for loop in self.reduced if loop != inner), inner]
-        packs = self.lengths[inner] if width == 1 else f"({self.lengths[inner]} + {width - 1}) / {width}"
-        builder.note(f"const Word packs = {packs};")
+        length = self.lengths[inner]
+        builder.note(f"const Word packs = {packs_of(length, width)};")
         count = " * ".join(["packs", *(self.lengths[loop] for loop in order[:-1])])
         builder.note(f"const Word count = there ? {count} : 0;")
         unroll = self.unrolled(step, width)
@@ -132,7 +138,7 @@ class Reducing(ABC):
         lines = [
             "const Word position = first + u * lanes;",
             *decomposed("position", order, [self.lengths[loop] for loop in order[:-1]] + ["packs"]),
-            *taken(f"i{inner}", width, "position < count", self.lengths[inner]),
+            *taken(f"i{inner}", width, "position < count", length),
             *(f"i{loop} += {start};" for loop, start in self.starts.items()),
         ]
         indices = {loop: f"i{loop}" for loop in order}

@@ -79,6 +79,11 @@ class Rows(Reducing):
             return f"{self.code.word(('chunk', 0))} % {width} == 0"
         return "" if self._single else f"{self.code.extent(self.code.nest.vector)} % {width} == 0"
 
+    def unrolled(self, step: Step, width: int) -> int:
+        """Return how many packs a thread has under way: more where few rows must do."""
+        most, few = super().unrolled(step, width), not self.kept or len(self.reduced) > 1
+        return 2 * most if few and not step.writes else most
+
     def across(self, node: Node, total: str) -> None:
         """Combine over the lanes of a warp, then over the warps of a row."""
         kind = C_TYPE[accumulator_dtype(node)]

@@ -12,7 +12,7 @@ from symgraph.compiler.region import accumulator_dtype
 from symgraph.node import Node
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Walk:
     """What a thread does at `count` positions, each a pack of `width` elements.
 
@@ -64,45 +64,51 @@ class Walk:
         builder.close()
         builder.close()
 
-    def _pack(self, operand: int) -> str:
+    def pack(self, operand: int) -> str:
+        """Return the type of an operand's elements at one position."""
         dtype = MEMORY_TYPE[self.code.operands[operand].dtype]
         return f"Pack<{dtype}, {self.width}>" if self.width > 1 else dtype
 
-    def _moving(self) -> list[int]:
+    def moving(self) -> list[int]:
         """Return the arrays that are loaded at each position."""
         return [n for n in self.step.reads if n not in self.fixed and self.code.in_memory(n)]
 
     def _placed(self) -> list[int]:
         """Return the operands whose places the second part needs."""
-        computed = [n for n in self.step.reads if not self.code.in_memory(n) and n not in self.fixed]
-        inputs = len(self.code.nest.inputs)
+        reads, inputs = self.step.reads, len(self.code.nest.inputs)
+        computed = [n for n in reads if not self.code.in_memory(n) and n not in self.fixed]
         return [*computed, *(inputs + output for output in self.step.writes)]
 
     def _is_pack(self, operand: int) -> bool:
         """Tell whether an operand differs along a position."""
         return self.width > 1 and self.code.letter(operand, self.code.nest.vector) != "0"
 
-    def _place(self, operand: int) -> str:
+    def place(self, operand: int) -> str:
+        """Return the offset of an operand at position `u`."""
         base, own = self.bases.get(operand, "0"), self.code.place(operand, self.indices)
         return own if base == "0" else base if own == "0" else f"{base} + {own}"
 
     def _declare(self) -> None:
         builder = self.code.builder
         builder.note(f"int left[{self.count}];")
-        for operand in self._moving():
+        for operand in self.loaded():
             memory = MEMORY_TYPE[self.code.operands[operand].dtype]
-            kind = self._pack(operand) if self._is_pack(operand) else memory
+            kind = self.pack(operand) if self._is_pack(operand) else memory
             builder.note(f"{kind} x{operand}[{self.count}];")
         for operand in self._placed():
             builder.note(f"Word p{operand}[{self.count}];")
+
+    def loaded(self) -> list[int]:
+        """Return the arrays that are loaded at each position by itself."""
+        return self.moving()
 
     def _load(self) -> None:
         builder, vector = self.code.builder, self.code.nest.vector
         builder.open("if (left[u] > 0)")
         for operand in self._placed():
-            builder.note(f"p{operand}[u] = {self._place(operand)};")
-        for operand in self._moving():
-            pointer = self.code.pointer(operand, self._place(operand))
+            builder.note(f"p{operand}[u] = {self.place(operand)};")
+        for operand in self.loaded():
+            pointer = self.code.pointer(operand, self.place(operand))
             if not self._is_pack(operand):
                 builder.note(f"x{operand}[u] = *({pointer});")
             elif self.code.letter(operand, vector) == "1":
@@ -119,7 +125,7 @@ class Walk:
         builder, inputs = self.code.builder, len(self.code.nest.inputs)
         written = [inputs + output for output in self.step.writes]
         for operand in written:
-            builder.note(f"{self._pack(operand)} y{operand};")
+            builder.note(f"{self.pack(operand)} y{operand};")
         if self.width > 1:
             builder.note("#pragma unroll")
             builder.open(f"for (int k = 0; k < {self.width}; ++k)")
@@ -136,7 +142,7 @@ class Walk:
         results = [f"r{number}" for number in range(len(self.step.reductions))]
         item = ".item[k]" if self.width > 1 else ""
         arguments = [
-            *(self._argument(operand) for operand in self.step.reads),
+            *(self.argument(operand) for operand in self.step.reads),
             *(kept_name(self.code.nest, node) for node in self.step.kept),
             *results,
             *(f"y{inputs + output}{item}" for output in self.step.writes),
@@ -149,7 +155,8 @@ class Walk:
             masked = f"k < left[u] ? {new} : {total}" if self.width > 1 else new
             builder.note(f"{total} = {masked};")
 
-    def _argument(self, operand: int) -> str:
+    def argument(self, operand: int) -> str:
+        """Return what the pass is given of an operand: its element `k` at position `u`."""
         if operand in self.fixed:
             return self.fixed[operand]
         dtype = self.code.operands[operand].dtype

@@ -302,10 +302,11 @@ class CudaBuilder(ScalarBuilder[CudaValue]):
         limit = 2.0 ** (BIT_WIDTH[dtype] - 1)
         # In float64, -(2**31) - 0.5 still truncates to the smallest int32.
         exact_limit = x.dtype == "float32" or dtype == "int64"
-        low = self.like(-limit if exact_limit else -limit - 1, x).text
-        inside = (
-            f"{x.text} {'>=' if exact_limit else '>'} {low} && {x.text} < {self.like(limit, x).text}"
+        low, high = (
+            literal(edge, x.dtype) for edge in (-limit if exact_limit else -limit - 1, limit)
         )
+        above = ">=" if exact_limit else ">"
+        inside = f"{x.text} {above} {low} && {x.text} < {high}"
         lowest = literal(-int(limit), dtype)
         return self.emit(dtype, f"{inside} ? ({C_TYPE[dtype]}){x.text} : {lowest}")
 

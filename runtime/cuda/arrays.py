@@ -88,7 +88,10 @@ def on_gpu(value: Any) -> bool:
         return False
     where = getattr(value, "__dlpack_device__", None)
     if where is not None:
-        return where()[0] in CUDA_KINDS
+        try:
+            return where()[0] in CUDA_KINDS
+        except (BufferError, RuntimeError, TypeError, ValueError):
+            return False  # such as one that is spread over several devices: NumPy gathers it
     return hasattr(value, "__cuda_array_interface__")
 
 

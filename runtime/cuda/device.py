@@ -83,13 +83,16 @@ class Device:
         Raises:
             DeviceError: the process is a child by fork; CUDA does not survive that.
         """
+        self._check_process()
+        with self.lock, self._handle, self.stream:
+            yield
+
+    def _check_process(self) -> None:
         if os.getpid() != self._process:
             raise DeviceError(
                 f"{self.name} was in use when this process was forked, and CUDA does not survive a "
                 "fork: start processes with multiprocessing's 'spawn'"
             )
-        with self.lock, self._handle, self.stream:
-            yield
 
     # Memory. Callers hold `using()`.
 
@@ -110,8 +113,8 @@ class Device:
     def shared_block(self, size: int) -> Block:
         """Return memory of at least so many bytes, in which others work too, before or after.
 
-        Calls on one stream never overlap, so all functions may use the same block. It grows by being
-        replaced: who has the smaller one keeps it.
+        Calls on one stream never overlap, so all functions may use the same block. It grows by
+        being replaced: who has the smaller one keeps it.
 
         Raises:
             DeviceMemoryError: there is not so much.
@@ -225,8 +228,13 @@ class Device:
         """Let a stream of CuPy's wait for what has been enqueued here."""
         stream.wait_event(self.stream.record())
 
+    def release_to_pointer(self, stream: int) -> None:
+        """Let a stream, given by its address, wait for what has been enqueued here."""
+        self.release_to(self._cupy.cuda.ExternalStream(stream))
+
     def current_stream(self) -> Any:
         """Return the stream that the present thread has made CuPy's current one."""
+        self._check_process()
         with self._handle:
             return self._cupy.cuda.get_current_stream()
 

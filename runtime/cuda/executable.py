@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-from symgraph.residence import Residence, Residents
 
 from symgraph.errors import DeviceMemoryError
+from symgraph.residence import Residence, Residents
 from symgraph.runtime.arena import plan_slots
 from symgraph.runtime.calls import CallCounter
+from symgraph.runtime.cuda.arrays import DeviceArray
 from symgraph.runtime.cuda.device import Block, Device
 from symgraph.runtime.cuda.frame import CudaFrame, Feed
 from symgraph.runtime.cuda.source import CudaCall, CudaKernel
@@ -70,11 +71,10 @@ class CudaExecutable:
         self._locks = tuple(sorted(locks, key=id))
         self._writes = bool(written)
         self._frames: OrderedDict[Shapes, CudaFrame] = OrderedDict()
+        self._held: deque[tuple[Any, list[DeviceArray]]] = deque()
         self._counts_calls = any(b.kind is BufferKind.CALL_INDEX for b in plan.buffers)
         with device.using():
-            self.compiled = device.modules.load(
-                kernel for kernel in plan.kernels if isinstance(kernel, CudaKernel | CudaCall)
-            )
+            device.modules.load(k for k in plan.kernels if isinstance(k, CudaKernel | CudaCall))
             self._constants = [_uploaded(device, array) for array in plan.constants]
 
     def call(self, feeds: tuple[Feed, ...]) -> list[Any]:
@@ -135,11 +135,21 @@ class CudaExecutable:
                 device.wait_for(stream)
             frame = self._frame_for(tuple(feed.shape for feed in feeds), parameters)
             status, outputs = frame.run(feeds, number, on_device=self._on_device)
+            for stream in streams:
+                device.release_to_pointer(stream)
             if current is not None:
                 device.release_to(current)
+            if given and self._on_device:
+                self._hold(given)
             if status:
                 raise FailedCheckError(self.plan.problems[status - 1], frame)
         return outputs
+
+    def _hold(self, feeds: list[DeviceArray]) -> None:
+        """Keep the owners of what was fed until the device has read it; nobody waits for that."""
+        while self._held and self._held[0][0].done:
+            self._held.popleft()
+        self._held.append((self.device.event(), feeds))
 
     def _frame_for(self, shapes: Shapes, parameters: tuple[int, ...]) -> CudaFrame:
         """Return the frame of these extents, bound to where the parameters are now.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from time import perf_counter
 from typing import Any
 
 from symgraph.runtime.cuda.prelude import PRELUDE
 from symgraph.runtime.cuda.source import CudaCall, CudaKernel
 from symgraph.runtime.interrupts import postponed_interrupts
-from symgraph.runtime.jit import KernelBuildError
+from symgraph.runtime.jit import KernelBuildError, count_compiled
 
 OPTIONS = ("--fmad=false", "--std=c++17")
 """Multiplication and addition are fused where the code says so and nowhere else."""
@@ -22,8 +23,8 @@ class ModuleTable:
         self._cupy = cupy
         self._functions: dict[str, Any] = {}
 
-    def load(self, kernels: Iterable[CudaKernel | CudaCall]) -> int:
-        """Compile the kernels that are not there yet, and return how many these were.
+    def load(self, kernels: Iterable[CudaKernel | CudaCall]) -> None:
+        """Compile the kernels that are not there yet.
 
         CuPy keeps what it has compiled on the disk, by source, options and device.
 
@@ -36,7 +37,8 @@ class ModuleTable:
                 if kernel.name not in self._functions:
                     wanted[kernel.name] = kernel
         if not wanted:
-            return 0
+            return
+        started = perf_counter()
         code = PRELUDE + "".join(kernel.code for kernel in wanted.values())
         with postponed_interrupts():
             try:
@@ -45,7 +47,7 @@ class ModuleTable:
                     self._functions[name] = module.get_function(name)
             except self._cupy.cuda.compiler.CompileException as error:
                 raise KernelBuildError("CUDA's compiler rejected a kernel", str(error)) from error
-        return len(wanted)
+        count_compiled(len(wanted), perf_counter() - started)
 
     def function(self, kernel: CudaKernel) -> Any:
         """Return what starts a kernel."""

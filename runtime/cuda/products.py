@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 from symgraph.runtime.arena import ITEM_BYTES
 from symgraph.runtime.cuda.cublas import Matrices
 
+MOST_MATRICES = 65535
+"""What one call takes of a stack: not more than blocks along the z axis of a grid."""
+
 
 class Operand(NamedTuple):
     """A stack of matrices in device memory.
@@ -73,16 +76,17 @@ def multiply(
         return
     if count > 1 and _continues(rows, left, result) and right.step == 0:
         rows, count = rows * count, 1
-    # To cuBLAS rows are columns, so it sees all three matrices transposed.
-    first, second, product = (Matrices(*entry) for entry in (right, left, result))
-    device.cublas.gemm_strided_batched(
-        options["dtype"],
-        options["precision"],
-        (columns, rows, depth, count),
-        (first, second),
-        product,
-        beta,
-    )
+    dtype, precision = options["dtype"], options["precision"]
+    for start in range(0, count, MOST_MATRICES):
+        # To cuBLAS rows are columns, so it sees all three matrices transposed.
+        first, second, product = (
+            Matrices(entry.address + start * entry.step * ITEM_BYTES[dtype], *entry[1:])
+            for entry in (right, left, result)
+        )
+        several = (columns, rows, depth, min(count - start, MOST_MATRICES))
+        device.cublas.gemm_strided_batched(
+            dtype, precision, several, (first, second), product, beta
+        )
 
 
 def _continues(rows: int, left: Operand, result: Operand) -> bool:

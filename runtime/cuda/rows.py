@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from symgraph.runtime.cuda.calls import CALLS
-
 from symgraph.runtime.arena import ITEM_BYTES
+from symgraph.runtime.cuda.calls import CALLS
 from symgraph.runtime.cuda.decisions import host_decisions
 from symgraph.runtime.cuda.device import Device
 from symgraph.runtime.cuda.source import CudaCall, CudaKernel

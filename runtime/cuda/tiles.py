@@ -16,8 +16,6 @@ from symgraph.runtime.arena import ITEM_BYTES
 from symgraph.runtime.cuda.products import Operand, multiply
 from symgraph.runtime.cuda.source import CudaCall
 
-ALIGNED = 4
-"""Rows of columns begin at multiples of so many elements: cuBLAS then loads several at a time."""
 LEAST_SUMMED = 256
 """So many products are summed in one part of a weight's gradient at least, where it is cut."""
 
@@ -126,9 +124,10 @@ class Tile(NamedTuple):
         )  # fmt: skip
 
 
-def aligned(extent: int) -> int:
-    """Return the next multiple of `ALIGNED`."""
-    return -(-extent // ALIGNED) * ALIGNED
+def _aligned(extent: int, call: CudaCall) -> int:
+    """Return the next extent with which rows of columns may begin."""
+    aligned: int = call.options["aligned"]
+    return -(-extent // aligned) * aligned
 
 
 def _tiles(words: ConvolutionWords, call: CudaCall) -> Iterator[Tile]:
@@ -137,10 +136,10 @@ def _tiles(words: ConvolutionWords, call: CudaCall) -> Iterator[Tile]:
     positions = words.positions
     for first, count in words.tiles():
         if call.options["form"] == "merged":
-            total = aligned(count * positions)
+            total = _aligned(count * positions, call)
             yield Tile(words, item, first, count, total, positions, total)
         else:
-            leading = aligned(positions)
+            leading = _aligned(positions, call)
             step = words.taken * leading
             yield Tile(words, item, first, count, leading, step, count * positions)
 
@@ -151,9 +150,10 @@ def convolve(device: Any, numbers: Sequence[int], call: CudaCall) -> None:
     Args:
         device: where.
         numbers: see `ConvolutionWords`.
-        call: its options are `dtype`, `precision` and `form`: "pointwise" (a window is one
-            element), "images" or "merged". Its kernels: none for "pointwise"; else one that writes
-            columns and, for "merged", one that puts merged outputs in their places.
+        call: its options are `dtype`, `precision`, the multiple at which rows are `aligned`, and
+            `form`: "pointwise" (a window is one element), "images" or "merged". Its kernels: none
+            for "pointwise"; else one that writes columns and, for "merged", one that puts merged
+            outputs in their places.
     """
     words = ConvolutionWords(*numbers)
     if call.options["form"] == "pointwise":
@@ -250,8 +250,8 @@ def sum_over_windows(device: Any, numbers: Sequence[int], call: CudaCall) -> Non
     Args:
         device: where.
         numbers: see `ConvolutionWords`.
-        call: its options are `dtype`, `precision`, and the largest number of `parts`. Its kernels:
-            one writes columns, one merges outputs, one adds parts.
+        call: its options are `dtype`, `precision`, `aligned`, and the largest number of `parts`.
+            Its kernels: one writes columns, one merges outputs, one adds parts.
     """
     words = ConvolutionWords(*numbers)
     item = ITEM_BYTES[call.options["dtype"]]
@@ -264,7 +264,7 @@ def sum_over_windows(device: Any, numbers: Sequence[int], call: CudaCall) -> Non
     parts = max(1, min(call.options["parts"], summed // LEAST_SUMMED))
     target = words.weight if parts == 1 else words.parts
     for first, count in tiles:
-        chunk = aligned(-(-count * words.positions // parts))
+        chunk = _aligned(-(-count * words.positions // parts), call)
         tile = Tile(words, item, first, count, chunk * parts, words.positions, chunk * parts)
         channels = words.groups * words.inputs
         device.launch(call.kernels[0], tile.kernel_words(tile.images, words.patches, channels))

@@ -167,11 +167,13 @@ class Uploader:
         Raises:
             DeviceError: the process is a child by fork; CUDA does not survive that.
         """
-        current = self._device.current_stream()
+        free, returned = self._ring
+        # First of all: a child by fork may not so much as ask for a stream.
         with self._device.using():
-            free, returned = self._ring
             if returned.empty():
                 return
+        current = self._device.current_stream()
+        with self._device.using():
             behind = (_recorded(self._cupy, current), _recorded(self._cupy, self._device.stream))
             for _ in range(returned.qsize()):
                 slot = returned.get()

@@ -47,8 +47,8 @@ class DataLoader:
             and on `epoch`; a generator is drawn from for each pass; None stands for NumPy's global
             generator, as in DeZero, so that `np.random.seed` decides.
         drop_last: leave out a last batch that is shorter.
-        prefetch: how many batches a thread prepares ahead; 0 for no thread. By default 0, and 2 where
-            batches go to a GPU.
+        prefetch: how many batches a thread prepares ahead; 0 for no thread. By default 0, and 2
+            where batches go to a GPU.
         device: "cuda", or "cuda:1" and so on: batches are CuPy arrays there, on their way while the
             caller works on those before. What their memory was used for is over before it is used
             again, provided that it was used by compiled functions or on CuPy's current stream.

@@ -98,3 +98,16 @@ def test_outer_leaves_inside_a_branch():
 def test_inputs_that_are_no_nodes():
     made = Node(REGISTRY["exp"], (1.0,), {}, TensorType("float64", ()), A.loc)  # type: ignore[arg-type]
     assert "input 0 is no node but float" in str(CHECKS["built"][0](made))
+
+
+def test_a_node_is_checked_once_for_each_kind_of_check():
+    sound = {}
+    graph = verify(Graph((), (op("exp", A),)), "built", sound)
+    wrong = Node(REGISTRY["exp"], (A,), {}, TensorType("int32", (4,)), A.loc)
+    with pytest.raises(CompileError, match="its type is int32"):
+        verify(Graph((), (wrong,)), "built", sound)
+    assert sound[graph.outputs[0]] == "built"
+    verify(graph, "canonical", sound)
+    assert sound[graph.outputs[0]] == "canonical"
+    verify(graph, "built", sound)
+    assert sound[graph.outputs[0]] == "canonical"

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import ClassVar
 
 HERE = Path(__file__).parent
+# Most kernels run once, on small arrays: not to optimise them halves the time of all tests.
 OPTIONS = [
-    *("-std=c++17", "-O1", "-ffp-contract=off", "-fno-strict-aliasing", "-fno-math-errno"),
+    *("-std=c++17", "-O0", "-ffp-contract=off", "-fno-strict-aliasing", "-fno-math-errno"),
     *("-shared", "-fPIC", "-w", "-fno-exceptions", "-fno-rtti", "-fno-asynchronous-unwind-tables"),
     *(["-mfma"] if platform.machine() == "x86_64" else []),
 ]

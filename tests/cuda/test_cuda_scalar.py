@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from symgraph.compiler.cuda.scalar import C_TYPE, MEMORY_TYPE, CudaBuilder, CudaValue, literal
+from symgraph.compiler.cuda.scalar import MEMORY_TYPE, CudaBuilder, CudaValue, literal
 from symgraph.runtime.cuda.prelude import PRELUDE
 from symgraph.runtime.plan import Launch, cuda_kernel
 from symgraph.scalar.numpy_builder import ArrayValue, NumpyBuilder
@@ -39,8 +39,9 @@ def _kernel(code, dtypes):
     for number, result in enumerate(results, len(dtypes)):
         builder.note(f"at<{MEMORY_TYPE[result.dtype]}>(a{number})[i] = {result.text};")
     words = len(dtypes) + len(results)
-    head = f"    const Word i = blockIdx.x * blockDim.x + threadIdx.x;\n    if (i >= a{words}) return;\n"
-    kernel = cuda_kernel("", head + builder.source(), words + 1, _launch)
+    index = "    const Word i = blockIdx.x * blockDim.x + threadIdx.x;"
+    body = f"{index}\n    if (i >= a{words}) return;\n{builder.source()}"
+    kernel = cuda_kernel("", body, words + 1, _launch)
     return kernel, tuple(result.dtype for result in results)
 
 
@@ -200,7 +201,16 @@ def test_literals_are_readable():
 def test_the_compiler_for_gpus_takes_all_of_it(every_op, tmp_path):
     source = tmp_path / "every.cu"
     source.write_text(every_op[0].code)
-    options = ["-ptx", "-arch=sm_75", "--fmad=false", "-std=c++17", "-o", str(tmp_path / "every.ptx")]
-    done = subprocess.run(["nvcc", *options, str(source)], capture_output=True, text=True, check=False)
+    options = [
+        "-ptx",
+        "-arch=sm_75",
+        "--fmad=false",
+        "-std=c++17",
+        "-o",
+        str(tmp_path / "every.ptx"),
+    ]
+    done = subprocess.run(
+        ["nvcc", *options, str(source)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "fma.rn" in (tmp_path / "every.ptx").read_text()

@@ -212,6 +212,18 @@ def test_an_array_that_is_not_lent(cuda):
         as_feed(_x(), masked, "cuda:0")
 
 
+class Spread:
+    def __dlpack_device__(self):
+        raise BufferError("it is spread over several devices")
+
+    def __array__(self, dtype=None, copy=None):
+        return X.copy()
+
+
+def test_an_array_that_lies_nowhere_in_particular_is_gathered(cuda):
+    np.testing.assert_array_equal(sg.compile(_x() + 1, device="cuda")(Spread()), X + 1)
+
+
 def test_what_lies_on_the_host_does_not_lie_on_a_gpu(cuda):
     for value in (X, 1.0, [1], (2,), np.float32(1), Lent(X, (1, 0)), Lent(X, (3, 0)), None, "x"):
         assert not on_gpu(value)
@@ -221,7 +233,7 @@ def test_failures_are_explained_with_what_was_fed(cuda):
     x, rows = _x(), sg.Placeholder("rows", ("K",), "int64")
     f = sg.compile(x[rows], inputs=[x, rows], device="cuda")
     numbers = cuda.cupy.asarray(np.array([1, 7]))
-    with pytest.raises(sg.BoundsError, match="index 7 .*4"):
+    with pytest.raises(sg.BoundsError, match=r"index 7 .*4"):
         f(cuda.cupy.asarray(X), numbers)
 
 

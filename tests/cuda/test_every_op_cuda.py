@@ -28,9 +28,7 @@ class Case:
 
     def __init__(self, label, node, leaves, arrays):
         self.label, self.node, self.leaves, self.arrays = label, node, leaves, arrays
-
-    def expected(self):
-        return computed(self.node, self.leaves, self.arrays)
+        self.dtypes = tuple(leaf.type.element for leaf in leaves)
 
 
 def _feeds(cases):
@@ -41,15 +39,19 @@ def _feeds(cases):
     }
 
 
-def _agree(case, found, expected, steps):
-    assert (found.dtype, found.shape) == (expected.dtype, expected.shape), case.label
-    if found.dtype.name not in FLOATS or steps == 0:
-        np.testing.assert_array_equal(found, expected, err_msg=case.label)
-        return
-    spacing = np.finfo(found.dtype).eps
-    np.testing.assert_allclose(
-        found, expected, rtol=steps * spacing, atol=steps * spacing, err_msg=case.label
-    )
+def _compare(cases, function, steps):
+    """Compare what a function of all cases returns with the reference."""
+    found = function(**_feeds(cases))
+    for case, array in zip(cases, found, strict=True):
+        with np.errstate(all="ignore"):
+            expected = computed(case.node, case.leaves, case.arrays)
+        assert (array.dtype, array.shape) == (expected.dtype, expected.shape), case.label
+        if steps == 0 or array.dtype.name not in FLOATS:
+            assert _bits([array]) == _bits([expected]), case.label
+            continue
+        allowed = steps * np.finfo(array.dtype).eps
+        np.testing.assert_allclose(array, expected, rtol=allowed, atol=allowed, err_msg=case.label)
+    return found
 
 
 def _bits(arrays):
@@ -61,16 +63,13 @@ def _bits(arrays):
 
 
 def _check(cases, cuda, steps):
-    """Run all cases as one function, forwards and backwards, against the reference."""
+    """Run all cases as one function, forwards and backwards, and return the function."""
     function = symgraph.compile([case.node for case in cases], device="cuda")
-    feeds = _feeds(cases)
-    found = function(**feeds)
-    for case, array in zip(cases, found, strict=True):
-        _agree(case, array, case.expected(), steps)
+    found = _compare(cases, function, steps)
     if cases[0].node.op.name != "call_index":
         with cuda.reverse():
-            assert _bits(function(**feeds)) == _bits(found), cases[0].label
-    return function, found
+            assert _bits(function(**_feeds(cases))) == _bits(found), cases[0].label
+    return function
 
 
 def _elementwise_cases(op):
@@ -84,14 +83,14 @@ def _elementwise_cases(op):
                 node = op(*leaves, **dict(attrs))
             except DTypeError:
                 continue
-            cases.append(Case(f"{op.name} {attrs} {dtypes}", node, leaves, dtypes))
+            cases.append(Case(f"{op.name} {attrs} {dtypes}", node, leaves, ()))
     return cases
 
 
 def _fed(op, cases, make):
     """Return the cases with the arrays that `make` gives for dtypes."""
     return [
-        Case(case.label, case.node, case.leaves, allowed_operands(op, make(case.arrays)))
+        Case(case.label, case.node, case.leaves, allowed_operands(op, make(case.dtypes)))
         for case in cases
     ]
 
@@ -105,17 +104,21 @@ def test_elementwise(cuda, op):
     def of_size(size):
         return _fed(op, cases, lambda d: tuple(ordinary(rng, dtype, size) for dtype in d))
 
-    function, _ = _check(of_size(37), cuda, steps)
+    function = _check(of_size(37), cuda, steps)
+    for size in (0, 1):
+        _compare(of_size(size), function, steps)
     special = _fed(op, cases, special_operands)
-    for fed in (of_size(0), of_size(1), special):
-        feeds = _feeds(fed)
-        if fed is not special or op.name not in ROUNDED:
-            with np.errstate(all="ignore"):
-                for case, array in zip(fed, function(**feeds), strict=True):
-                    _agree(case, array, case.expected(), steps)
-    if op.name in ROUNDED:
-        on_cpu = symgraph.compile([case.node for case in cases])
-        assert _bits(function(**feeds)) == _bits(on_cpu(**feeds))
+    if op.name not in ROUNDED:
+        _compare(special, function, 0)
+        return
+    # Here NumPy may be some ulps off, and the CPU is not, which has its own comparison with NumPy.
+    found = dict(
+        zip((case.label for case in cases), _bits(function(**_feeds(special))), strict=True)
+    )
+    alike = [case for case in special if len(set(case.dtypes)) == 1]
+    on_cpu = symgraph.compile([case.node for case in alike])(**_feeds(alike))
+    for case, expected in zip(alike, _bits(on_cpu), strict=True):
+        assert found[case.label] == expected, case.label
 
 
 @pytest.mark.parametrize("op", ELEMENTWISE, ids=lambda op: op.name)

@@ -125,7 +125,7 @@ def test_a_failed_run_changes_no_parameter(cuda):
     step = compile(loss, updates={w: w + 1 + loss * 0}, device="cuda")
     for _ in range(3):
         step(ids=[0, 3])
-    with pytest.raises(BoundsError, match="index 4 is out of bounds(.|\n)*no parameter was changed"):
+    with pytest.raises(BoundsError, match=r"(?s)index 4 is out.*no parameter was changed"):
         step(ids=[0, 4])
     np.testing.assert_array_equal(w.value, np.full((4, 2), 3))
     step(ids=[1, 2])
@@ -193,7 +193,7 @@ def test_a_plan_that_does_not_fit_says_how_much_it_needs(cuda_machine):
     x = Placeholder("x", ("N", 4), "float32")
     step = compile(sg.sum(x @ w[:, None]), updates={w: w * 2}, device="cuda")
     step(x=np.ones((3, 4), "float32"))
-    with pytest.raises(DeviceMemoryError, match=r"needs [\d,]{10,} bytes.*no parameter was changed"):
+    with pytest.raises(DeviceMemoryError, match=r"needs [\d,]{10,} bytes.*no parameter was"):
         step(x=np.ones((4_000_000, 4), "float32"))
     np.testing.assert_array_equal(w.value, np.full(4, 2))
     step(x=np.ones((3, 4), "float32"))
@@ -214,7 +214,7 @@ def test_ctrl_c_ends_a_loop_that_never_ends(cuda):
     step = compile(endless, updates={w: endless}, device="cuda")
     timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
-    with pytest.raises(KeyboardInterrupt, match="^$"):
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
         step()
     assert w.value == 1.0
 

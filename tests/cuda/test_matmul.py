@@ -8,6 +8,7 @@ import pytest
 import symgraph as sg
 from symgraph.compiler.cuda.matmul import gemm_call
 from symgraph.compiler.cuda.matmul_kernel import matmul_kernel
+from symgraph.runtime.cuda import products
 from symgraph.runtime.cuda.calls import CALLS, gemm
 from symgraph.runtime.cuda.prelude import PRELUDE
 from symgraph.runtime.cuda.products import Operand, multiply, operand
@@ -212,6 +213,13 @@ def test_a_stack_that_shares_its_right_factor_is_one_product():
     left, right, result = Operand(0, 5, 15), Operand(0, 7), Operand(0, 7, 21)
     multiply(device, OPTIONS, (3, 7, 5, 4), left, right, result)
     assert device.extents == [(7, 12, 5, 1)]
+
+
+def test_a_stack_of_many_matrices_takes_several_calls(cuda, monkeypatch):
+    monkeypatch.setattr(products, "MOST_MATRICES", 2)
+    x, w = _numbers("float32", 5, 3, 4), _numbers("float32", 5, 4, 2)
+    _check(lambda lib, x, w: lib.matmul(x, w), x, w)
+    assert {product[5] for product in cuda.cublas.products} == {1, 2}
 
 
 def test_an_empty_sum_is_zero_and_an_empty_result_nothing():

@@ -1,5 +1,6 @@
 """Fused regions as CUDA C, emulated, against NumPy: every mode, odd sizes, memory as it comes."""
 
+import re
 import shutil
 import subprocess
 
@@ -24,7 +25,7 @@ def leaf(name, *dims, dtype="float32"):
 
 X, Y = leaf("x", "N", "C"), leaf("y", "C", "N")
 B, Z = leaf("b", "C"), leaf("z", "N", "C", dtype="float64")
-W, I = leaf("w", THIRD, "N", "C"), leaf("i", "N", "C", dtype="int32")
+W, J = leaf("w", THIRD, "N", "C"), leaf("i", "N", "C", dtype="int32")
 L, T = leaf("l", "N", "C", dtype="int64"), leaf("t", "N", "C", dtype="bool")
 S, V = leaf("s"), leaf("v", "N", 1)
 
@@ -46,12 +47,13 @@ ELEMENTWISE = {
     "a column spread": lambda: [X * V],
     "transposed": lambda: [X + sg.transpose(Y)],
     "all transposed": lambda: [sg.transpose(X) * 2.0 + Y],
+    "colours": lambda: [sg.transpose(W, (1, 2, 0)) * 0.5],
     "permuted": lambda: [sg.transpose(W, (2, 0, 1)) * 2.0],
     "three loops": lambda: [W * B + V],
     "inner part": lambda: [X[1:, 1:] + X[:-1, :-1]],
     "every second": lambda: [X[:, ::2] * 3.0],
     "backwards": lambda: [X[::-1, ::-1] - X],
-    "dtypes": lambda: [X + Z, X > Z, sg.where(T, I, L), ~T],
+    "dtypes": lambda: [X + Z, X > Z, sg.where(T, J, L), ~T],
     "bytes": lambda: [T & ~T, T | T],
     "index": lambda: [sg.where(arange(X.shape[1]) > arange(X.shape[0])[:, None], X, 0.5)],
     "long": lambda: [sg.sin(sg.tanh(X)) ** 2.5 + sg.arctan2(X, X + 1.0)],
@@ -65,7 +67,7 @@ ROWS = {
     "softmax of a transpose": lambda: [sg.softmax(sg.transpose(Y), axis=1) + X],
     "layer norm": lambda: [layer_norm(X, 1)],
     "layer norm in float64": lambda: [layer_norm(Z, 1)],
-    "integers": lambda: [sg.sum(I, axis=1), sg.prod(L, axis=1), sg.min(I, axis=1)],
+    "integers": lambda: [sg.sum(J, axis=1), sg.prod(L, axis=1), sg.min(J, axis=1)],
     "truth": lambda: [sg.any(T, axis=1), sg.all(T, axis=1), sg.max(T, axis=1)],
     "two loops": lambda: [sg.sum(W, axis=(0, 2)), W + 1.0],
     "two passes over two loops": lambda: [normalised(sg.transpose(W, (1, 0, 2)))],
@@ -92,7 +94,7 @@ COLUMNS = {
     "outer two": lambda: [sg.sum(W * X, axis=(0, 1))],
     "first of three": lambda: [sg.mean(sg.transpose(W, (1, 0, 2))[:, :, 1:], axis=0)],
     "truth": lambda: [sg.all(T, axis=0), sg.sum(T, axis=0)],
-    "integers": lambda: [sg.sum(I, axis=0), sg.max(L, axis=0)],
+    "integers": lambda: [sg.sum(J, axis=0), sg.max(L, axis=0)],
 }
 SINGLE = {
     "one element": lambda: [sg.exp(S) + sg.sum(S * 2.0)],
@@ -129,7 +131,8 @@ def feeds(n, c, seed=0):
     normal = lambda *shape: rng.normal(0, 1, shape).astype("float32")  # noqa: E731
     return {
         "x": normal(n, c), "y": normal(c, n), "b": normal(c), "w": normal(THIRD, n, c),
-        "v": normal(n, 1), "z": rng.normal(0, 1, (n, c)), "s": normal(), "o": normal(1, 1), "t": rng.random((n, c)) < 0.3,
+        "v": normal(n, 1), "z": rng.normal(0, 1, (n, c)), "s": normal(), "o": normal(1, 1),
+        "t": rng.random((n, c)) < 0.3,
         "i": rng.integers(-9, 9, (n, c)).astype("int32"), "l": rng.integers(-9, 9, (n, c)),
     }  # fmt: skip
 
@@ -223,8 +226,8 @@ def test_an_output_may_lie_over_its_input(programs):
 
 @pytest.fixture(scope="module")
 def checked():
-    index = CHECK_INDEX(I, sg.lift(7) if hasattr(sg, "lift") else 7)
-    program = Program(index * 2, leaf("p", "N", "C", dtype="int32") ** I)
+    index = CHECK_INDEX(J, 7)
+    program = Program(index * 2, leaf("p", "N", "C", dtype="int32") ** J)
     return load([program]), program
 
 
@@ -249,3 +252,70 @@ def test_a_probe_writes_nothing(checked):
     untouched = np.frombuffer(b"Z" * 128, "int32").reshape(4, 8)
     for output in Run(program, module, values, probe=True).outputs:
         np.testing.assert_array_equal(output, untouched)
+
+
+def test_threads_walk_along_what_lies_dense(programs):
+    _, built = programs
+
+    def head(*key):
+        return built[key][1].texts[0].splitlines()[0]
+
+    assert "turned=(0, {" in head("elementwise", "transposed")
+    assert "turned=None elementwise" in head("elementwise", "colours")
+    assert "turned=None elementwise vector=1" in head("elementwise", "every second")
+    # A row reduction of a transposed array goes down the columns of that array.
+    assert "turned=None leading vector=0" in head("columns", "of a transpose")
+    assert "turned=None trailing vector=1" in head("rows", "sum")
+
+
+def _launches(programs, key, sizes):
+    (kernel, signature) = next(iter(programs[1][key][1].kernels.values()))
+    for extents in sizes:
+        words = [0] * len(signature.slots)
+        words[: len(extents)] = extents
+        yield kernel.launch(words)
+
+
+def test_launches_follow_from_extents(programs):
+    rows = [(0, 5), (1, 0), (10, 10), (10, 4096), (10**6, 4096), (1, 10**7)]
+    found = list(_launches(programs, ("rows", "sum"), rows))
+    assert [launch.grid[0] for launch in found] == [0, 1, 3, 10, 10**6, 1]
+    assert [launch.block[0] for launch in found] == [8, 1, 16, 512, 512, 512]
+    columns = [(0, 5), (3, 10**6), (64, 10**6), (10**4, 10**4), (64, 1), (10**6, 7)]
+    found = list(_launches(programs, ("columns", "sum"), columns))
+    assert [launch.grid[0] for launch in found] == [0, 2, 32, 313, 1, 7813]
+    assert [launch.block[:2] for launch in found] == [
+        (1, 1), (2, 256), (2, 256), (32, 16), (64, 1), (128, 1),
+    ]  # fmt: skip
+    flat = [(0, 0), (1, 1), (1000, 1000), (10**6, 10**4)]
+    found = list(_launches(programs, ("elementwise", "a row spread"), flat))
+    assert [launch.grid[0] for launch in found] == [0, 1, 977, 4882813]
+    for launch in found:
+        assert launch.block[0] <= 256
+        assert launch.shared == 0
+
+
+def test_many_operands_are_taken_one_element_at_a_time():
+    total = X
+    for number in range(30):
+        total = total + leaf(f"x{number}", "N", "C")
+    program = Program(total)
+    ((kernel, _),) = program.kernels.values()
+    assert "Pack<" not in kernel.code
+    values = {"x": np.ones((5, 8), "float32")}
+    values |= {f"x{number}": np.full((5, 8), number, "float32") for number in range(30)}
+    (found,) = Run(program, load([program]), values).outputs
+    np.testing.assert_array_equal(found, np.full((5, 8), 436, "float32"))
+
+
+@pytest.mark.skipif(shutil.which("nvcc") is None, reason="needs the CUDA compiler")
+@pytest.mark.parametrize("target", ["-arch=sm_75 -ptx", "-arch=sm_90 -cubin -Xptxas -v"])
+def test_the_compiler_for_gpus_takes_them(programs, target, tmp_path):
+    source = tmp_path / "regions.cu"
+    source.write_text(programs[0].code)
+    options = ["--fmad=false", "-std=c++17", *target.split(), "-o", str(tmp_path / "made")]
+    command = ["nvcc", *options, str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    # Packs are in registers, and these are enough but for a word, where more would cost threads.
+    assert all(int(size) <= 8 for size in re.findall(r"(\d+) bytes stack frame", done.stderr))

@@ -176,7 +176,9 @@ def test_what_a_loader_on_a_device_may_not_give(cuda):
 def test_labels_out_of_range_on_the_device(cuda):
     model = _model("cuda")
     before = _values(model)
-    with pytest.raises(sg.BoundsError, match=r"cross_entropy: index 2 is out of (?s:.*)no parameter was changed"):
+    with pytest.raises(
+        sg.BoundsError, match=r"cross_entropy: index 2 is out of (?s:.*)no parameter was changed"
+    ):
         model.fit(DataLoader((X, T + 1), 40, device="cuda"), verbose=0)
     for one, other in zip(before, _values(model), strict=True):
         np.testing.assert_array_equal(one, other)

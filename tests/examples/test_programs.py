@@ -69,6 +69,7 @@ PROGRAMS = {
     ),
     "custom_op": Program(["at 0.75: 0.25, slope 0.6, second derivative 0.512", "kernels"]),
     "devices": Program(["cpu: compiled", "gpu: ", "the same bits: True"]),
+    "gpu_mlp": Program(["cpu : ", " of unseen digits right, loss "], ["--epochs", "2"]),
     "data_sets": Program(
         [
             "samples 7 to 9: [50, 65, 82]",

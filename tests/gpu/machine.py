@@ -86,7 +86,7 @@ def _counted(method: Any, counts: Counter[str]) -> Any:
 
 
 def _memory_hook(cupy: Any, counts: Counter[str]) -> Any:
-    class Hook(cupy.cuda.MemoryHook):  # type: ignore[misc]  # CuPy has no types
+    class Hook(cupy.cuda.MemoryHook):
         name = "counting"
 
         def alloc_preprocess(self, **_: Any) -> None:

@@ -196,6 +196,22 @@ def test_bits_do_not_depend_on_slicing_or_on_other_rows(dtype, extents):
             np.testing.assert_array_equal(whole[:, row : row + 1], alone)
 
 
+@pytest.mark.parametrize("columns", [5, 40, 150])
+@pytest.mark.parametrize("layout", ["plain", "transposed"])
+def test_any_number_of_rows_gives_the_bits_of_each_row_alone(columns, layout):
+    rng = np.random.default_rng(12)
+    b, start = draw(rng, (1, 230, columns), "float32"), draw(rng, (1, 40, columns), "float32")
+    everything = draw(rng, (1, 40, 230), "float32", layout)
+    alone = [
+        multiply(everything[:, k : k + 1], b, start[:, k : k + 1].copy(), accumulate=True)
+        for k in range(40)
+    ]
+    for rows in range(1, 41):
+        c = start[:, :rows].copy()
+        multiply(everything[:, :rows], b, c, accumulate=True)
+        np.testing.assert_array_equal(c[0], np.concatenate(alone[:rows], axis=1)[0])
+
+
 def test_bits_do_not_depend_on_other_columns_or_on_layout():
     rng = np.random.default_rng(9)
     a, b = draw(rng, (1, 90, 400), "float32"), draw(rng, (1, 400, 333), "float32")

@@ -73,6 +73,23 @@ def test_carries_of_every_dtype():
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_carry_that_others_read_before_it_changes_needs_no_copy():
+    w = Parameter(RNG.normal(size=(5, 5)) / 4)
+    xs = Placeholder("xs", ("T", 4, 5), "float64")
+
+    def step(h, x):
+        return sg.tanh(sg.matmul(h, w) + x), h
+
+    loss = sg.sum(scan(step, sg.zeros((4, 5), "float64"), xs)[1] ** 2)
+    outputs = [loss, *sg.grad(loss, [w])]
+    function = compile(outputs)
+    assert "copy of a carry for the next step" not in str(function.explain())
+    feeds = {"xs": RNG.normal(size=(7, 4, 5))}
+    expected = compile(outputs, mode="reference")(**feeds)
+    for one, other in zip(function(**feeds), expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
 def test_large_carries_are_written_in_place_and_read_late():
     wide = Placeholder("wide", ("T", 500), "float32")
 

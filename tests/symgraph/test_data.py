@@ -1,6 +1,7 @@
 """Data: the digits, splitting, batches."""
 
 import gzip
+import subprocess
 import sys
 
 import numpy as np
@@ -195,3 +196,14 @@ def test_a_size_that_is_none_is_refused(size):
 def test_arrays_of_different_lengths_are_refused():
     with pytest.raises(sg.DataError, match="different numbers of rows: 3, 2"):
         batches(np.zeros(3), np.zeros(2), size=2)
+
+
+def test_what_reads_and_fetches_files_is_loaded_when_it_is_named():
+    program = (
+        "import sys, symgraph.data as data; assert 'tarfile' not in sys.modules; "
+        "assert set(data.__all__) <= set(dir(data)); "
+        "assert all(hasattr(data, name) for name in data.__all__); assert callable(data.digits)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    with pytest.raises(AttributeError, match="has no attribute 'Sine'"):
+        _ = sg.data.Sine

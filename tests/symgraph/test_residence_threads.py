@@ -106,8 +106,6 @@ def step(p):
     return DeviceFunction(device, [p], [p], add)
 away, both, back = (Parameter(np.zeros(3), name) for name in ("away", "both", "back"))
 again = step(away)
-again()
-again()
 for p in (both, back):
     step(p)()
 both.value
@@ -115,6 +113,8 @@ back.to("cpu")
 read = compile([both * 1, back * 1])
 lost = compile(away * 1)
 before = [value.tolist() for value in read()]
+again()
+again()
 """
 
 
