@@ -34,8 +34,8 @@ TILE = 16
 def turned_inputs(code: RegionCode) -> tuple[int, dict[int, int]] | None:
     """Return the loop along which transposed inputs lie dense, and these; None if there are none.
 
-    A long body is not worth it, which would be there for each element of a patch, nor are a few rows
-    or columns, such as the colours of an image: caches make up for those.
+    A long body is not worth it, which would be there for each element of a patch. Nor are a few
+    rows or columns, such as the colours of an image: caches make up for those.
 
     Args:
         code: the kernel.

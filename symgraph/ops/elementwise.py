@@ -142,17 +142,6 @@ def elementwise(
         dtypes = like(numpy)
     rule = dtypes
 
-    @lru_cache(maxsize=1024)
-    def inferred(types: tuple[TensorType, ...]) -> TensorType:
-        if len(types) != len(domain):
-            raise GraphError(f"it takes {len(domain)} operands, not {len(types)}")
-        result = rule(tuple(dtype_key(entry) for entry in types))[-1]
-        weak = result != "bool" and all(entry.weak for entry in types)
-        return TensorType(result, broadcast_shapes(entry.dims for entry in types), weak)
-
-    def infer(types: tuple[Any, ...], _attrs: Attrs) -> TensorType:
-        return inferred(types)
-
     def loop_dtypes(types: Sequence[TensorType], _attrs: Attrs) -> tuple[str, ...]:
         return rule(tuple(dtype_key(entry) for entry in types))[:-1]
 
@@ -163,12 +152,29 @@ def elementwise(
     return Op(
         name=name,
         kind=Elementwise(scalar, loop_dtypes, flags),
-        infer=infer,
+        infer=_inference(rule, len(domain)),
         numpy=reference,
         grad=grad,
         samples=samples_of(domain, () if grad is NO_GRADIENT else tuple(positions), attrs),
         doc=doc,
     )
+
+
+def _inference(rule: DTypeRule, count: int) -> Callable[[tuple[Any, ...], Attrs], TensorType]:
+    """Return the type rule of an elementwise op, which remembers the types it has met."""
+
+    @lru_cache(maxsize=1024)
+    def inferred(types: tuple[TensorType, ...]) -> TensorType:
+        if len(types) != count:
+            raise GraphError(f"it takes {count} operands, not {len(types)}")
+        result = rule(tuple(dtype_key(entry) for entry in types))[-1]
+        weak = result != "bool" and all(entry.weak for entry in types)
+        return TensorType(result, broadcast_shapes(entry.dims for entry in types), weak)
+
+    def infer(types: tuple[Any, ...], _attrs: Attrs) -> TensorType:
+        return inferred(types)
+
+    return infer
 
 
 def samples_of(

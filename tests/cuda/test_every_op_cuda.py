@@ -4,47 +4,22 @@ import numpy as np
 import pytest
 
 import symgraph
-from symgraph.errors import DTypeError
-from symgraph.leaves import Placeholder
-from symgraph.op import Elementwise
 from symgraph.types import FLOATS
-from tests.op_harness import (
-    ELEMENTWISE,
-    OPS,
-    computed,
-    dtype_choices,
-    operands_of,
-    placeholders_for,
-    special_operands,
-)
+from tests.cuda.op_cases import ELEMENTWISE, OTHERS, Case, elementwise_cases, feeds, other_cases
+from tests.op_harness import operands_of, placeholders_for, special_operands
 from tests.test_every_scalar_code import MOST_ULPS, ROUNDED, allowed_operands, ordinary
 
-OTHERS = [op for op in OPS if not isinstance(op.kind, Elementwise)]
 BROADCAST = ((3, 17), (17,), (3, 1))
-
-
-class Case:
-    """One use of an op: its node, the placeholders of that, and arrays to feed."""
-
-    def __init__(self, label, node, leaves, arrays):
-        self.label, self.node, self.leaves, self.arrays = label, node, leaves, arrays
-        self.dtypes = tuple(leaf.type.element for leaf in leaves)
-
-
-def _feeds(cases):
-    return {
-        leaf.name: array
-        for case in cases
-        for leaf, array in zip(case.leaves, case.arrays, strict=True)
-    }
+MOST_STEPS = 64
+every_elementwise = pytest.mark.parametrize("op", ELEMENTWISE, ids=lambda op: op.name)
+every_other = pytest.mark.parametrize("op", OTHERS, ids=lambda op: op.name)
 
 
 def _compare(cases, function, steps):
-    """Compare what a function of all cases returns with the reference."""
-    found = function(**_feeds(cases))
+    """Compare what a function of all cases returns with the reference, and return it."""
+    found = function(**feeds(cases))
     for case, array in zip(cases, found, strict=True):
-        with np.errstate(all="ignore"):
-            expected = computed(case.node, case.leaves, case.arrays)
+        expected = case.expected()
         assert (array.dtype, array.shape) == (expected.dtype, expected.shape), case.label
         if steps == 0 or array.dtype.name not in FLOATS:
             assert _bits([array]) == _bits([expected]), case.label
@@ -68,60 +43,40 @@ def _check(cases, cuda, steps):
     found = _compare(cases, function, steps)
     if cases[0].node.op.name != "call_index":
         with cuda.reverse():
-            assert _bits(function(**_feeds(cases))) == _bits(found), cases[0].label
+            assert _bits(function(**feeds(cases))) == _bits(found), cases[0].label
     return function
 
 
-def _elementwise_cases(op):
-    """Return a case for each choice of attributes and dtypes, of vectors of any length."""
-    cases = []
-    for attrs in dict.fromkeys(tuple(sample.attrs.items()) for sample in op.samples):
-        for dtypes in dtype_choices(op, operands_of(op.samples[0])):
-            start = f"c{len(cases)}_"
-            leaves = [Placeholder(f"{start}{i}", (None,), d) for i, d in enumerate(dtypes)]
-            try:
-                node = op(*leaves, **dict(attrs))
-            except DTypeError:
-                continue
-            cases.append(Case(f"{op.name} {attrs} {dtypes}", node, leaves, ()))
-    return cases
-
-
-def _fed(op, cases, make):
-    """Return the cases with the arrays that `make` gives for dtypes."""
-    return [
-        Case(case.label, case.node, case.leaves, allowed_operands(op, make(case.dtypes)))
-        for case in cases
-    ]
-
-
-@pytest.mark.parametrize("op", ELEMENTWISE, ids=lambda op: op.name)
+@every_elementwise
 def test_elementwise(cuda, op):
-    cases = _elementwise_cases(op)
+    cases = elementwise_cases(op)
     steps = MOST_ULPS if op.name in ROUNDED else 0
     rng = np.random.default_rng(4)
 
+    def fed(make):
+        return [case.fed(allowed_operands(op, make(case.dtypes))) for case in cases]
+
     def of_size(size):
-        return _fed(op, cases, lambda d: tuple(ordinary(rng, dtype, size) for dtype in d))
+        return fed(lambda dtypes: tuple(ordinary(rng, dtype, size) for dtype in dtypes))
 
     function = _check(of_size(37), cuda, steps)
     for size in (0, 1):
         _compare(of_size(size), function, steps)
-    special = _fed(op, cases, special_operands)
+    special = fed(special_operands)
     if op.name not in ROUNDED:
         _compare(special, function, 0)
         return
     # Here NumPy may be some ulps off, and the CPU is not, which has its own comparison with NumPy.
     found = dict(
-        zip((case.label for case in cases), _bits(function(**_feeds(special))), strict=True)
+        zip((case.label for case in cases), _bits(function(**feeds(special))), strict=True)
     )
     alike = [case for case in special if len(set(case.dtypes)) == 1]
-    on_cpu = symgraph.compile([case.node for case in alike])(**_feeds(alike))
+    on_cpu = symgraph.compile([case.node for case in alike])(**feeds(alike))
     for case, expected in zip(alike, _bits(on_cpu), strict=True):
         assert found[case.label] == expected, case.label
 
 
-@pytest.mark.parametrize("op", ELEMENTWISE, ids=lambda op: op.name)
+@every_elementwise
 def test_elementwise_broadcasts(cuda, op):
     dtypes = [array.dtype.name for array in operands_of(op.samples[0])]
     rng = np.random.default_rng(5)
@@ -138,25 +93,13 @@ def test_elementwise_broadcasts(cuda, op):
     _check([case], cuda, MOST_ULPS if op.name in ROUNDED else 0)
 
 
-def _other_cases(op):
-    cases = []
-    for index, sample in enumerate(op.samples):
-        drawn = operands_of(sample)
-        for dtypes in dtype_choices(op, drawn):
-            start = f"c{len(cases)}_"
-            arrays = tuple(array.astype(d) for array, d in zip(drawn, dtypes, strict=True))
-            leaves = [
-                Placeholder(f"{start}{i}", array.shape, array.dtype)
-                for i, array in enumerate(arrays)
-            ]
-            try:
-                node = op(*leaves, **sample.attrs)
-            except DTypeError:
-                continue
-            cases.append(Case(f"{op.name} sample {index} {dtypes}", node, leaves, arrays))
-    return cases
-
-
-@pytest.mark.parametrize("op", OTHERS, ids=lambda op: op.name)
+@every_other
 def test_other_ops(cuda, op):
-    _check(_other_cases(op), cuda, 64)
+    _check(other_cases(op), cuda, MOST_STEPS)
+
+
+@every_other
+def test_other_ops_with_open_extents(cuda, op):
+    cases = other_cases(op, open_extents=True)
+    if cases:
+        _check(cases, cuda, MOST_STEPS)
