@@ -19,41 +19,15 @@ import weakref
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-import numpy as np
+from benchmarks.array_module import Array, Arrays
 
-Array: TypeAlias = Any
-"""An array of the module that computes."""
 Operand: TypeAlias = "Variable | Array | float"
-
-
-class Arrays:
-    """Says which module's functions compute: NumPy, or CuPy, which has them by the same names."""
-
-    module: Any = np
 
 
 class _Recording:
     """Says whether functions record what made their outputs."""
 
     enabled = True
-
-
-@contextlib.contextmanager
-def computing_with(module: Any) -> Iterator[None]:
-    """Let functions compute with the arrays of another module within a `with` block.
-
-    Args:
-        module: `cupy`, say; variables must hold its arrays.
-
-    Yields:
-        Nothing.
-    """
-    before = Arrays.module
-    Arrays.module = module
-    try:
-        yield
-    finally:
-        Arrays.module = before
 
 
 @contextlib.contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.define_by_run import Array, Arrays, Function, Variable, broadcast_to, matmul, sum_to
+from benchmarks.array_module import Array, Arrays
+from benchmarks.define_by_run import Function, Variable, broadcast_to, matmul, sum_to
 
 
 class _Exp(Function):

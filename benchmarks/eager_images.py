@@ -6,7 +6,8 @@ from functools import reduce
 
 import numpy as np
 
-from benchmarks.define_by_run import Array, Arrays, Function, Variable, reshape
+from benchmarks.array_module import Array, Arrays
+from benchmarks.define_by_run import Function, Variable, reshape
 from benchmarks.eager_functions import linear
 
 Shape = tuple[int, ...]

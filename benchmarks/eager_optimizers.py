@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from benchmarks.define_by_run import Array, Arrays, Variable
+from benchmarks.array_module import Array, Arrays
+from benchmarks.define_by_run import Variable
 
 
 class Optimizer(Protocol):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.define_by_run import Array, Arrays, Function, Variable
+from benchmarks.array_module import Array, Arrays
+from benchmarks.define_by_run import Function, Variable
 from benchmarks.eager_functions import linear, sigmoid, tanh
 
 

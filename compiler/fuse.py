@@ -33,11 +33,19 @@ the number of threads."""
 
 def fuse(graph: Graph) -> Graph:
     """Return `graph` with its elementwise ops and reductions gathered in fused nodes."""
+    return _fused(graph, within=False)
+
+
+def _fuse_body(graph: Graph) -> Graph:
+    return _fused(graph, within=True)
+
+
+def _fused(graph: Graph, *, within: bool) -> Graph:
+    """Return a graph with fused nodes; `within` says that it is a branch or a body."""
     graph = materialise(graph)
     views = ViewResolver()
-    groups = assign_groups(graph, views)
-    builder = _Builder(views, groups)
-    return builder.build(graph)
+    groups = assign_groups(graph, views, gather_copies=within)
+    return _Builder(views, groups).build(graph)
 
 
 class _Builder:
@@ -57,7 +65,7 @@ class _Builder:
                 self._emit_group(group, used)
             else:
                 inputs = tuple(self.replaced[child] for child in node.inputs)
-                self.replaced[node] = with_inputs(node, inputs, map_subgraphs(node, fuse))
+                self.replaced[node] = with_inputs(node, inputs, map_subgraphs(node, _fuse_body))
         return Graph(
             tuple(self.replaced.get(leaf, leaf) for leaf in graph.inputs),
             tuple(self.replaced[node] for node in graph.outputs),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from symgraph.compiler.costs import cost_of
+from symgraph.compiler.materialise import COPY
 from symgraph.compiler.views import ViewResolver
 from symgraph.node import Graph, Node
 from symgraph.op import Elementwise, Leaf, Reduce
@@ -44,14 +45,22 @@ class Group:
         return self.reduced is not None and all(extent == 1 for extent in self.kept)
 
 
-def assign_groups(graph: Graph, views: ViewResolver) -> dict[Node, Group]:
+def assign_groups(
+    graph: Graph, views: ViewResolver, *, gather_copies: bool = False
+) -> dict[Node, Group]:
     """Return the group of each fusible node of `graph`.
 
     Args:
         graph: a canonical graph without reshapes that need copies.
         views: resolves what each operand reads.
+        gather_copies: whether copies that nobody waits for go along with other kernels. Where
+            outputs are written to parameters, that would tie these writes to others.
     """
-    return _Grouper(views).run(graph)
+    grouper = _Grouper(views)
+    groups = grouper.run(graph)
+    if gather_copies:
+        grouper.gather_copies(graph)
+    return groups
 
 
 class _Grouper:
@@ -101,6 +110,27 @@ class _Grouper:
                     if group in used:
                         used.remove(group)
                         used.add(target)
+
+    def gather_copies(self, graph: Graph) -> None:
+        """Move copies that nothing in the graph reads into the last group over the same domain.
+
+        Such as old carries that are kept for the gradient: a kernel of their own takes longer to
+        start than to run. They read leaves, so they may run at any time.
+        """
+        last: dict[Shape, Group] = {}
+        for group in dict.fromkeys(self.groups[node] for node in graph if node in self.groups):
+            if group.reduced is None and not _copies_leaves(group):
+                last[group.domain] = max(last.get(group.domain, group), group, key=_level_of)
+        read = {child for node in graph for child in node.inputs}
+        for node in graph.outputs:
+            own = self.groups.get(node)
+            if own is None or node in read or not _copies_leaves(own):
+                continue
+            target = last.get(own.domain)
+            if target is not None and _absorbs(target, own):
+                target.members[:0] = own.members
+                target.cost += own.cost
+                self.groups.update(dict.fromkeys(own.members, target))
 
     def _base(self, node: Node) -> Node:
         view = self.views.resolve(node)
@@ -209,6 +239,15 @@ class _Grouper:
 
     def _readable_at_kept(self, child: Node, group: Group, inside: set[Node]) -> bool:
         return child not in inside or child.type.dims == group.kept
+
+
+def _copies_leaves(group: Group) -> bool:
+    (first, *others) = group.members
+    return not others and first.op is COPY and isinstance(first.inputs[0].op.kind, Leaf)
+
+
+def _level_of(group: Group) -> int:
+    return group.level
 
 
 def _absorbs(target: Group, group: Group) -> bool:

@@ -11,6 +11,7 @@ from symgraph.compiler.fuse import fuse
 from symgraph.compiler.passes.cse import cse
 from symgraph.compiler.passes.finite import check_outputs
 from symgraph.compiler.passes.loops import tidy_loops
+from symgraph.compiler.passes.parts import compute_parts
 from symgraph.compiler.passes.simplify import simplify_final
 from symgraph.compiler.verify import verify
 from symgraph.node import Graph, Node
@@ -22,6 +23,7 @@ PIPELINE: tuple[tuple[str, Pass, str], ...] = (
     ("simplify", simplify_final, "canonical"),
     ("cse", cse, "canonical"),
     ("loops", tidy_loops, "canonical"),
+    ("parts", compute_parts, "canonical"),
     ("check_finite", check_outputs, "canonical"),
     ("fuse", fuse, "built"),
 )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks import eager_functions
+from benchmarks.array_module import Array
 from benchmarks.case import Case, Peer, Run, Settings
 from benchmarks.cases.lstm_peers import build_dezero, build_torch
 from benchmarks.cases.lstm_problem import HIDDEN, RATE, ROWS, parameters, pieces
-from benchmarks.define_by_run import Array, Variable
+from benchmarks.define_by_run import Variable
 from benchmarks.eager_optimizers import Adam
 from benchmarks.eager_recurrent import LSTM
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 from benchmarks import eager_functions
+from benchmarks.array_module import Array
 from benchmarks.case import Case, Peer, Run, Settings, Values
 from benchmarks.cases.mlp_peers import build_dezero, build_torch
 from benchmarks.cases.mlp_problem import SMALL, WIDE, MLPProblem
-from benchmarks.define_by_run import Array, Variable
+from benchmarks.define_by_run import Variable
 from benchmarks.eager_optimizers import SGD
 
 

@@ -19,14 +19,15 @@ make bench-gpu        # or: python3 -m benchmarks run --device cuda [--quick] [-
 ```
 
 * Every peer has its data on the device, but for *symgraph, NumPy*: its feeds and results are NumPy
-  arrays, so it copies and waits at each call. *symgraph* is fed CuPy arrays and returns them,
-  without a copy and without waiting.
+  arrays, so it copies and waits at each call. *symgraph* is fed CuPy arrays and returns them. It
+  waits for the device only in the rows with labels, because a label may be out of range.
 * *CuPy op by op* is the Define-by-Run twin of this suite on CuPy's arrays. PyTorch runs with fused
   optimisers, cuDNN's choice by trial and its own LSTM; in JAX one jitted function is the whole
   step. TF32 is off for all: products have the full precision of float32.
 * Before anything is timed, each peer takes {steps} steps from the same start (one where nothing is
   trained), and its losses or outputs must agree with those of the first of these that runs:
-  {references}. The tolerances, relative to the largest element, are {tolerances}.
+  {references}.
+  The tolerances, relative to the largest element, are {tolerances}.
 * All peers of a row take turns in one process; each round begins with another. A sample is the mean
   over the calls of some 20 ms, after one call that is not timed, by device events around them (JAX
   and *symgraph, NumPy*: by the host's clock, until the results are ready). Shown are medians; a

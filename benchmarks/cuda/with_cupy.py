@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks import eager_functions, eager_images
+from benchmarks.array_module import computing_with
 from benchmarks.case import Settings
 from benchmarks.cuda.clocks import cupy_clock, wall_clock
 from benchmarks.cuda.problem import SGD, DeviceRun, Problem, Values
-from benchmarks.define_by_run import Variable, computing_with, recording
+from benchmarks.define_by_run import Variable, recording
 from benchmarks.eager_optimizers import SGD as EagerSGD
 from benchmarks.eager_optimizers import Adam as EagerAdam
 from benchmarks.eager_optimizers import Optimizer

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -75,6 +76,7 @@ class Device:
             self.stream = self._cupy.cuda.Stream(non_blocking=True)
         self.modules = ModuleTable(self._cupy)
         self._shared: Block | None = None
+        self._kept: deque[tuple[Any, Array]] = deque()
 
     @contextmanager
     def using(self) -> Iterator[None]:
@@ -127,8 +129,18 @@ class Device:
 
     def pinned(self, size: int) -> Array:
         """Return host memory that the device reads and writes by itself, as bytes."""
+        while self._kept and self._kept[0][0].done:
+            self._kept.popleft()
         memory = self._cupy.cuda.alloc_pinned_memory(max(size, 1))
         return np.frombuffer(memory, np.uint8, max(size, 1))
+
+    def keep(self, memory: Array, event: Any) -> None:
+        """Keep pinned memory until the stream has passed an event.
+
+        CuPy would hand it to somebody else while copies are under way. Finalisers may call this, at
+        any time and in any thread: it waits for nothing.
+        """
+        self._kept.append((event, memory))
 
     def upload(self, address: int, array: Array) -> None:
         """Copy an array of the host, which may change again when this returns."""

@@ -176,6 +176,8 @@ _SEEN = object()
 class _Feeds:
     """Brings what is fed to the device."""
 
+    _pending: Any = None
+
     def __init__(
         self, plan: Plan, device: Device, block: Block, layout: Layout, call_index: Array
     ) -> None:
@@ -186,7 +188,6 @@ class _Feeds:
         self._offsets = region.offsets
         self._start = self._places[0]
         self._staging = device.pinned(region.bytes) if region.bytes <= STAGED_BYTES else None
-        self._pending: Any = None
 
     def bring(self, feeds: Sequence[Feed]) -> tuple[int, ...]:
         """Begin to copy what lies on the host, and return where each feed is on the device."""
@@ -227,6 +228,11 @@ class _Feeds:
         """
         if self._staging is not None:
             self._pending = self._device.event()
+
+    def __del__(self) -> None:
+        """See to it that copies which are under way find what they read."""
+        if self._pending is not None and self._staging is not None:
+            self._device.keep(self._staging, self._pending)
 
 
 def _draws(plan: Plan) -> bool:

@@ -258,6 +258,7 @@ def test_a_run_writes_page_and_record_and_goes_on_behind_a_failure(monkeypatch, 
     monkeypatch.setattr(command, "require_device", lambda name: None)
     monkeypatch.setattr(command, "describe_device", lambda cupy, name: {"device": "A fast one"})
     monkeypatch.setattr(command, "measure_ceilings", lambda cupy: Ceilings(1e12, 1e13))
+    monkeypatch.setattr(command, "release_memory", lambda: None)
     paths = {"page": tmp_path / "new" / "page.md", "json": tmp_path / "new" / "run.json"}
     other = Problem("other", "Another one", Elementwise(10), None)
     peers = [_peer(OURS), _failing("broken", RuntimeError("it broke"))]
@@ -347,6 +348,20 @@ def test_ceilings_are_rates():
     assert found.bandwidth == 2 * 2**30 / 0.0005
     assert found.operations == 2 * 8192**3 / 0.0005
     assert found.nanoseconds(int(found.bandwidth), 0) == pytest.approx(1e9)
+
+
+def test_memory_is_given_back_between_rows(monkeypatch):
+    done = []
+    pool = SimpleNamespace(free_all_blocks=lambda: done.append("free"))
+    cupy = SimpleNamespace(
+        get_default_memory_pool=lambda: pool, get_default_pinned_memory_pool=lambda: pool
+    )
+    cuda = SimpleNamespace(is_available=lambda: True, empty_cache=lambda: done.append("empty"))
+    compiler = SimpleNamespace(reset=lambda: done.append("reset"))
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda, compiler=compiler))
+    device.release_memory()
+    assert done == ["reset", "empty", "free", "free"]
 
 
 def test_a_device_that_is_not_there_is_refused(monkeypatch):

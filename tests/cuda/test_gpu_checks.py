@@ -10,9 +10,9 @@ FEW_OTHERS = ("sum", "matmul", "embedding", "softmax", "cumsum")
 
 
 @pytest.fixture
-def gpu(cuda):
-    """Return an emulated GPU."""
-    return Gpu(cuda.cupy, quick=True)
+def gpu(cuda_machine):
+    """Return an emulated GPU; there is another one beside it."""
+    return Gpu(cuda_machine(devices=2).cupy, quick=True)
 
 
 @pytest.mark.parametrize("name", FEW_ELEMENTWISE)
@@ -42,6 +42,10 @@ def test_training(gpu, name):
         calls.check_results,
         calls.check_streams,
         calls.check_threads,
+        calls.check_loader,
+        calls.check_other_device,
+        calls.check_missing_device,
+        calls.check_dropped_function,
         calls.check_replayed_step,
         calls.check_failed_run,
         calls.check_extents,

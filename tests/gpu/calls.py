@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import symgraph as sg
-from symgraph.errors import BoundsError, FeedError
+from symgraph.errors import BoundsError, DeviceError, FeedError
 from tests.gpu.machine import Gpu
 from tests.gpu.trained import lstm, mlp, train
 
@@ -128,6 +128,52 @@ def check_threads(gpu: Gpu) -> None:
     # Twelve steps in some order are twelve steps.
     for found, wanted in zip(model.values(), alone[12:], strict=True):
         np.testing.assert_array_equal(found, wanted)
+
+
+def check_loader(gpu: Gpu) -> None:
+    """Train on batches that a loader brings to the device ahead of their use, and twice alike."""
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=(7, 2, 1)).astype("float32") for _ in range(2)]
+    data = sg.data.ArrayDataset(*arrays)
+    losses = []
+    for device in ("cpu", gpu.name, gpu.name):
+        model = lstm(gpu.quick, device=gpu.name)
+        loader = sg.data.DataLoader(data, 3, shuffle=False, prefetch=2, device=device)
+        losses.append([float(model.step(x=x, t=t)) for _ in range(2) for x, t in loader])
+    assert losses[0] == losses[1] == losses[2]
+    assert len(losses[0]) == 6
+
+
+def check_other_device(gpu: Gpu) -> None:
+    """Refuse an array of another device; take it when the function runs there."""
+    if gpu.cupy.cuda.runtime.getDeviceCount() < 2:
+        pytest.skip("needs two GPUs")
+    x = _numbers()
+    with gpu.cupy.cuda.Device(1):
+        fed = gpu.array(x)
+    f = _scaled(gpu)
+    with pytest.raises(DeviceError, match=r"cuda:1.*cuda:0"):
+        f(x=fed)
+    leaf = sg.Placeholder("x", ("N", 3), "float32")
+    there = sg.compile(sg.exp(leaf) * 2 + leaf, device="cuda:1")
+    np.testing.assert_array_equal(there(x=fed), f(x=x))
+
+
+def check_missing_device(gpu: Gpu) -> None:
+    """Refuse a device that is not there, and one that is none."""
+    x = sg.Placeholder("x", ("N",), "float32")
+    for name in ("cuda:99", "cuda:", "gpu"):
+        with pytest.raises(DeviceError, match=name):
+            sg.compile(x + 1, device=name)
+
+
+def check_dropped_function(gpu: Gpu) -> None:
+    """Drop functions that are still at work, while others take their memory."""
+    x = _numbers(gpu.either(5, 4096))
+    expected = _scaled(gpu)(x=x)
+    found = [_scaled(gpu, results="device")(x=x) for _ in range(gpu.either(3, 30))]
+    for array in found:
+        np.testing.assert_array_equal(array.get(), expected)
 
 
 def check_replayed_step(gpu: Gpu) -> None:
