@@ -48,9 +48,16 @@ class Bound(Protocol):
 class FailedCheckError(Exception):
     """Says which of the plan's run-time checks failed; nothing was updated."""
 
-    def __init__(self, problem: Problem, frame: Bound) -> None:
-        """Keep the kind of problem, the plan's description, and what the frame was bound to."""
+    def __init__(self, problem: Problem, frame: Bound, *, late: bool = False) -> None:
+        """Keep what is known.
+
+        Args:
+            problem: the kind of problem, and the plan's description.
+            frame: what the run was bound to.
+            late: whether it is an earlier call that has failed, which did not wait to find out.
+        """
         super().__init__(problem.message)
+        self.late = late
         self.kind = problem.kind
         self.call_index = int(frame.call_index[0])
         self.capacity = frame.capacity
@@ -207,6 +214,9 @@ class Executable:
             return self._execute(frame, feeds, number)
         run = run_alone if self._writes else run_shared
         return run(self._locks, self._execute, frame, feeds, number)
+
+    def wait(self) -> None:
+        """Return at once: calls on the CPU are over when they return."""
 
     def profile(self, feeds: tuple[Array, ...], repeats: int) -> Array:
         """Run the plan a number of times and measure each instruction.

@@ -137,6 +137,11 @@ def count_compiled(kernels: int, seconds: float) -> None:
     _count(compiled=kernels, seconds=seconds)
 
 
+def count_loaded(kernels: int, seconds: float) -> None:
+    """Adds kernels that something else has found in the disk cache to the statistics."""
+    _count(disk_hits=kernels, load_seconds=seconds)
+
+
 def forget() -> None:
     """Empties the in-process memo, so that the next request goes to the disk cache.
 

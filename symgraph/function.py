@@ -20,6 +20,7 @@ from symgraph.errors import (
     DTypeError,
     FeedError,
     GraphError,
+    NonFiniteError,
     ShapeError,
     SymGraphError,
 )
@@ -143,6 +144,26 @@ class Function(Inspectable):
 
         return tuple(on_host(array, self.device) for array in arrays)
 
+    def wait(self) -> None:
+        """Wait until the device has done what earlier calls have started.
+
+        That makes a difference for `results="device"`, where calls return before.
+
+        Raises:
+            BoundsError: an index of such a call was out of range; it has changed no parameter.
+            NonFiniteError: likewise, with `check_finite`.
+
+        Example:
+            >>> x = Placeholder("x", ("N",), "float32")
+            >>> f = compile(x * 2)
+            >>> f.wait()
+        """
+        for variant in tuple(self._variants):
+            try:
+                variant.executable.wait()
+            except FailedCheckError as error:
+                raise self._failure(error, variant, ()) from None
+
     # Variants.
 
     def _variant_for(self, arrays: Sequence[Feed]) -> Variant:
@@ -245,6 +266,12 @@ class Function(Inspectable):
         self, error: FailedCheckError, variant: Variant, arrays: Sequence[Array]
     ) -> SymGraphError:
         """Return the typed error for a check that failed at run time."""
+        if error.late:
+            kinds = {**_PROBLEMS, "non_finite": NonFiniteError}
+            return kinds[error.kind](
+                f"{error}; this is about an earlier call, which did not wait for its results "
+                "(results='device') and changed no parameter"
+            )
         if error.kind == "non_finite":
             from symgraph.inspection.finite import non_finite_error
 

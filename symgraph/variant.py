@@ -51,6 +51,9 @@ class Loaded(Protocol):
     def call(self, feeds: tuple[Any, ...]) -> list[Any]:
         """Run the plan on dense arrays of the right dtypes and ranks, and return the outputs."""
 
+    def wait(self) -> None:
+        """Wait for calls that have returned before their work was done."""
+
     def profile(self, feeds: tuple[Any, ...], repeats: int) -> Array:
         """Return the nanoseconds spent in each instruction and how often it ran."""
 

@@ -11,7 +11,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
 
@@ -74,20 +74,28 @@ class Device:
         self._handle = self._cupy.cuda.Device(index)
         with self._handle:
             self.stream = self._cupy.cuda.Stream(non_blocking=True)
-        self.modules = ModuleTable(self._cupy)
+        self.modules = ModuleTable(self._cupy, capability)
         self._shared: Block | None = None
         self._kept: deque[tuple[Any, Array]] = deque()
+        self._reader: Any = None
 
     @contextmanager
-    def using(self) -> Iterator[None]:
+    def using(self, reader: Any = None) -> Iterator[None]:
         """Make the device and its stream those of the present thread, which has them to itself.
+
+        Args:
+            reader: the stream of CuPy's that will read the arrays taken meanwhile.
 
         Raises:
             DeviceError: the process is a child by fork; CUDA does not survive that.
         """
         self._check_process()
         with self.lock, self._handle, self.stream:
-            yield
+            before, self._reader = self._reader, reader
+            try:
+                yield
+            finally:
+                self._reader = before
 
     def _check_process(self) -> None:
         if os.getpid() != self._process:
@@ -218,41 +226,66 @@ class Device:
         return start
 
     def record(self, work: Callable[[], None]) -> Any:
-        """Return a graph of what `work` puts into the stream, of which nothing is run yet."""
+        """Return a graph of what `work` puts into the stream, of which nothing is run yet.
+
+        It is None where the recording did not succeed, as when another thread waits for the whole
+        device meanwhile, which CUDA takes for a mistake.
+        """
+        cuda = self._cupy.cuda
+        broken = (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError, DeviceError)
         self.stream.begin_capture()
         try:
             work()
-        finally:
-            graph = self.stream.end_capture()
-        return graph
+        except BaseException as error:
+            with suppress(*broken):
+                self.stream.end_capture()
+            if isinstance(error, broken):
+                return None
+            raise
+        try:
+            return self.stream.end_capture()
+        except broken:
+            return None
 
     def replay(self, graph: Any) -> None:
         """Start all that a graph holds."""
         graph.launch(self.stream)
 
-    # Other streams.
+    # Other streams, by their addresses: CuPy has no lasting class for those that are not its own.
 
     def wait_for(self, stream: int) -> None:
-        """Let later work wait for what another stream, given by its address, holds now."""
-        self.stream.wait_event(self._cupy.cuda.ExternalStream(stream).record())
+        """Let later work wait for what another stream of this device holds now."""
+        self._wait(self.stream.ptr, stream)
 
-    def release_to(self, stream: Any) -> None:
-        """Let a stream of CuPy's wait for what has been enqueued here."""
-        stream.wait_event(self.stream.record())
+    def release_to(self, stream: int) -> None:
+        """Let another stream of this device wait for what has been enqueued here."""
+        self._wait(stream, self.stream.ptr)
 
-    def release_to_pointer(self, stream: int) -> None:
-        """Let a stream, given by its address, wait for what has been enqueued here."""
-        self.release_to(self._cupy.cuda.ExternalStream(stream))
+    def _wait(self, waiting: int, other: int) -> None:
+        cuda = self._cupy.cuda
+        event = cuda.Event(disable_timing=True)
+        cuda.runtime.eventRecord(event.ptr, other)
+        cuda.runtime.streamWaitEvent(waiting, event.ptr)
 
     def current_stream(self) -> Any:
-        """Return the stream that the present thread has made CuPy's current one."""
+        """Return the stream of this device that the present thread has made CuPy's current one."""
         self._check_process()
-        with self._handle:
-            return self._cupy.cuda.get_current_stream()
+        return self._cupy.cuda.get_current_stream(self.index)
 
-    def empty(self, shape: tuple[int, ...], dtype: str) -> Any:
-        """Return a new array of CuPy's."""
-        return self._cupy.empty(shape, dtype)
+    def arrays(self, kinds: Sequence[tuple[tuple[int, ...], str]]) -> list[Any]:
+        """Return new arrays of CuPy's, of these shapes and dtypes.
+
+        CuPy gives memory that is let go of to whoever asks next on the same stream, and nobody
+        waits. So they are taken for the stream that will read them: on ours, something else could
+        be written there before they are read.
+        """
+        reader = self._reader or self.stream
+        with reader:
+            found = [self._cupy.empty(shape, dtype) for shape, dtype in kinds]
+        if reader is not self.stream:
+            # Work with what was there before may still be under way, begun by any thread.
+            self.wait_for(reader.ptr)
+        return found
 
     def event(self) -> Any:
         """Return a time stamp that the stream takes when it gets there."""

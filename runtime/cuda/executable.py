@@ -16,6 +16,7 @@ from symgraph.runtime.calls import CallCounter
 from symgraph.runtime.cuda.arrays import DeviceArray
 from symgraph.runtime.cuda.device import Block, Device
 from symgraph.runtime.cuda.frame import CudaFrame, Feed
+from symgraph.runtime.cuda.results import LateStatus, LateStatuses
 from symgraph.runtime.cuda.source import CudaCall, CudaKernel
 from symgraph.runtime.executable import (
     FIRST_CAPACITY,
@@ -72,6 +73,7 @@ class CudaExecutable:
         self._writes = bool(written)
         self._frames: OrderedDict[Shapes, CudaFrame] = OrderedDict()
         self._held: deque[tuple[Any, list[DeviceArray]]] = deque()
+        self._late = LateStatuses(device)
         self._counts_calls = any(b.kind is BufferKind.CALL_INDEX for b in plan.buffers)
         with device.using():
             device.modules.load(k for k in plan.kernels if isinstance(k, CudaKernel | CudaCall))
@@ -127,23 +129,50 @@ class CudaExecutable:
         shared = self._on_device or bool(given)
         current = device.current_stream() if shared else None
         parameters = self._parameters.bring()
-        with device.using():
+        with device.using(current):
             if current is not None:
                 # What the caller has enqueued on its stream may still read what we are to write.
                 device.wait_for(current.ptr)
             for stream in streams:
                 device.wait_for(stream)
+            self._raise_late(self._late.failed())
             frame = self._frame_for(tuple(feed.shape for feed in feeds), parameters)
-            status, outputs = frame.run(feeds, number, on_device=self._on_device)
+            status, outputs = self._started(frame, feeds, number)
             for stream in streams:
-                device.release_to_pointer(stream)
+                device.release_to(stream)
             if current is not None:
-                device.release_to(current)
+                device.release_to(current.ptr)
             if given and self._on_device:
                 self._hold(given)
             if status:
                 raise FailedCheckError(self.plan.problems[status - 1], frame)
         return outputs
+
+    def _started(
+        self, frame: CudaFrame, feeds: Sequence[Feed], number: int
+    ) -> tuple[int, list[Any]]:
+        """Run, and wait if the results go to the host; return the status, as far as it is known."""
+        if not self._on_device:
+            return frame.run(feeds, number)
+        status, outputs = frame.start(feeds, number)
+        if frame.rows.may_fail and not status:
+            self._late.note(frame.rows.status, number, frame.capacity)
+        return status, outputs
+
+    def _raise_late(self, found: tuple[int, LateStatus] | None) -> None:
+        if found is not None:
+            status, late = found
+            raise FailedCheckError(self.plan.problems[status - 1], late, late=True)
+
+    def wait(self) -> None:
+        """Wait for all calls.
+
+        Raises:
+            FailedCheckError: one has failed and nobody was told yet; it has changed no parameter.
+        """
+        with self.device.using():
+            self.device.synchronize()
+            self._raise_late(self._late.failed(wait=True))
 
     def _hold(self, feeds: list[DeviceArray]) -> None:
         """Keep the owners of what was fed until the device has read it; nobody waits for that."""
@@ -173,13 +202,13 @@ class CudaExecutable:
             self.plan, self.slots, self.device, parameters, self._constants, shapes, self.capacity,
         )  # fmt: skip
         try:
-            return CudaFrame(*arguments)
+            return CudaFrame(*arguments, on_device=self._on_device)
         except DeviceMemoryError:
             if not self._frames:
                 raise
         # What is kept for other extents must not be what stands in the way.
         self._frames.clear()
-        return CudaFrame(*arguments)
+        return CudaFrame(*arguments, on_device=self._on_device)
 
     def profile(self, feeds: tuple[Feed, ...], repeats: int) -> Array:
         """Run the plan a number of times and measure each instruction on the device.

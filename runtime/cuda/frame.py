@@ -12,7 +12,8 @@ from symgraph.errors import DeviceMemoryError
 from symgraph.runtime.arena import Slot
 from symgraph.runtime.cuda.arrays import DeviceArray
 from symgraph.runtime.cuda.device import Block, Device
-from symgraph.runtime.cuda.layout import Layout, lay_out
+from symgraph.runtime.cuda.layout import STAGED_BYTES, Layout, lay_out
+from symgraph.runtime.cuda.results import Results, outputs_apart
 from symgraph.runtime.cuda.rows import STATUS, Rows
 from symgraph.runtime.cuda.walk import FailedRun, Observer, walk
 from symgraph.runtime.frame import Shapes, bind_extents
@@ -21,8 +22,6 @@ from symgraph.runtime.plan import BufferKind, Plan
 Array = np.ndarray[Any, Any]
 Feed: TypeAlias = Array | DeviceArray
 
-STAGED_BYTES = 4 << 20
-"""Up to this size all feeds, and all results, of a call travel as one copy via pinned memory."""
 MAX_GRAPHS = 8
 """Sets of feed addresses whose graphs are kept: a loader hands out a few buffers in turn."""
 MOST_RECORDED = 200_000
@@ -50,6 +49,8 @@ class CudaFrame:
         constants: Sequence[Block],
         shapes: Shapes,
         capacity: int,
+        *,
+        on_device: bool,
     ) -> None:
         """Take memory and fill in addresses; the caller holds the device.
 
@@ -60,15 +61,17 @@ class CudaFrame:
         self.shapes, self.capacity, self.parameters = shapes, capacity, parameters
         self._plan, self._device, self._constants = plan, device, constants
         self.values = bind_extents(plan, shapes, capacity)
-        self.layout = lay_out(plan, slots, self.values)
+        apart = outputs_apart(plan, self.values) if on_device else frozenset()
+        self.layout = lay_out(plan, slots, self.values, apart)
         self._block = self._allocated()
         self.call_index = np.zeros(1, np.int64)
         self.replays = 0
         self._results_at = self._block.address + self.layout.results.start
-        self.rows = Rows(plan, device, self.values, self._addresses())
+        moving = [*range(len(plan.feeds)), *(b for b in plan.outputs if b in apart)]
+        self.rows = Rows(plan, device, self.values, self._addresses(apart), moving)
         self._graphs: OrderedDict[tuple[int, ...], Any] = OrderedDict()
         self._feeds = _Feeds(plan, device, self._block, self.layout, self.call_index)
-        self._results = _Results(plan, device, self.values, self._results_at, self.layout)
+        self._results = Results(plan, device, self.values, self._results_at, self.layout, apart)
 
     def _allocated(self) -> Block:
         size = self.layout.bytes
@@ -85,8 +88,8 @@ class CudaFrame:
                 "no parameter was changed"
             ) from None
 
-    def _addresses(self) -> dict[int, int]:
-        """Return where each buffer is that is neither fed nor a window, and the status word."""
+    def _addresses(self, apart: frozenset[int]) -> dict[int, int]:
+        """Return where each buffer is that stays, and the status word."""
         base, layout = self._block.address, self.layout
         fixed = {
             BufferKind.PARAMETER: self.parameters,
@@ -96,33 +99,46 @@ class CudaFrame:
         }
         found = {buffer: base + offset for buffer, offset in layout.arena.items()}
         for number, buffer in enumerate(self._plan.buffers):
-            if buffer.kind in fixed:
+            if buffer.kind in fixed and number not in apart:
                 found[number] = fixed[buffer.kind][buffer.number]
         found[STATUS] = self._results_at
         return found
 
-    def run(self, feeds: Sequence[Feed], number: int, *, on_device: bool) -> tuple[int, list[Any]]:
-        """Run once.
+    def run(self, feeds: Sequence[Feed], number: int) -> tuple[int, list[Array]]:
+        """Run once, and wait.
 
         Args:
             feeds: dense arrays of the right dtypes and of the frame's shapes.
             number: of the call.
-            on_device: whether the results stay on the device; they are not waited for then, unless
-                the run may fail.
 
         Returns:
             The status, 0 if all went well, and the results.
         """
         self.call_index[0] = number
-        addresses = self._feeds.bring(feeds)
-        if on_device:
-            self._feeds.mark()
         try:
-            self._start(addresses)
+            self._start(self._feeds.bring(feeds))
         except FailedRun as failed:
             self._device.synchronize()
             return failed.status, []
-        return self._results.take(on_device=on_device)
+        return self._results.on_host()
+
+    def start(self, feeds: Sequence[Feed], number: int) -> tuple[int, list[Any]]:
+        """Start a run and wait for nothing; arguments as for `run`.
+
+        Returns:
+            The status as far as the host knows, and arrays of the device that will hold the
+            results.
+        """
+        self.call_index[0] = number
+        arrays = self._results.arrays()
+        addresses = self._feeds.bring(feeds)
+        self._feeds.mark()
+        try:
+            self._start((*addresses, *self._results.addresses(arrays)))
+        except FailedRun as failed:
+            return failed.status, []
+        self._results.fill(arrays)
+        return 0, arrays
 
     def _start(self, addresses: tuple[int, ...]) -> None:
         """Start all kernels: by a graph, where these addresses were fed before."""
@@ -136,8 +152,11 @@ class CudaFrame:
             self._walk(addresses)
             graph = _SEEN
         elif graph is _SEEN:
-            self.rows.feed(addresses)
+            self.rows.place(addresses)
             graph = self._device.record(self._begin)
+            if graph is None:
+                self._begin()
+                graph, known = _SEEN, False
         if known:
             self._device.replay(graph)
             self.replays += 1
@@ -146,7 +165,7 @@ class CudaFrame:
         self._graphs[addresses] = graph
 
     def _walk(self, addresses: tuple[int, ...]) -> None:
-        self.rows.feed(addresses)
+        self.rows.place(addresses)
         self._begin()
 
     def _begin(self) -> None:
@@ -160,13 +179,15 @@ class CudaFrame:
     def observe(self, feeds: Sequence[Feed], number: int, observer: Observer) -> int:
         """Run once, step by step, and return the status."""
         self.call_index[0] = number
-        self.rows.feed(self._feeds.bring(feeds))
+        arrays = self._results.arrays()
+        self.rows.place((*self._feeds.bring(feeds), *self._results.addresses(arrays)))
         self._clear_status()
         try:
             walk(self.rows, self._device, observer)
         except FailedRun as failed:
             return failed.status
-        return self._results.take(on_device=False)[0]
+        self._device.synchronize()
+        return self._device.read(self.rows.status, "int64") if self.rows.may_fail else 0
 
 
 _SEEN = object()
@@ -177,6 +198,7 @@ class _Feeds:
     """Brings what is fed to the device."""
 
     _pending: Any = None
+    _borrowed = False
 
     def __init__(
         self, plan: Plan, device: Device, block: Block, layout: Layout, call_index: Array
@@ -200,6 +222,7 @@ class _Feeds:
         if sources and self._staging is not None:
             self._stage(self._staging, sources)
         else:
+            self._borrowed = bool(sources)
             for position, array in sources:
                 self._device.enqueue_upload(self._places[position], array)
         return tuple(
@@ -224,10 +247,14 @@ class _Feeds:
     def mark(self) -> None:
         """Note where the stream is: pinned memory is free again when it has come so far.
 
-        A call that waits for its results need not.
+        A call that waits for its results need not. Arrays too large for pinned memory are read
+        where they are, which may be later than the call that copies them returns: on machines whose
+        GPUs read all memory of the host.
         """
         if self._staging is not None:
             self._pending = self._device.event()
+        elif self._borrowed:
+            self._device.event().synchronize()
 
     def __del__(self) -> None:
         """See to it that copies which are under way find what they read."""
@@ -237,55 +264,3 @@ class _Feeds:
 
 def _draws(plan: Plan) -> bool:
     return any(buffer.kind is BufferKind.CALL_INDEX for buffer in plan.buffers)
-
-
-class _Results:
-    """Hands out what a run has left in the frame's memory."""
-
-    def __init__(
-        self, plan: Plan, device: Device, values: Sequence[int], start: int, layout: Layout
-    ) -> None:
-        region = layout.results
-        self._device, self._start = device, start
-        self._may_fail = bool(plan.problems)
-        self._offsets = region.offsets[1:]
-        self._shapes = [
-            (tuple(values[e] for e in plan.buffers[n].shape), plan.buffers[n].dtype)
-            for n in plan.outputs
-        ]
-        self._landing = device.pinned(region.bytes if region.bytes <= STAGED_BYTES else 8)
-        self._status = self._landing[:8].view(np.int64)
-
-    def take(self, *, on_device: bool) -> tuple[int, list[Any]]:
-        """Return the status and the results."""
-        if on_device:
-            found = self._copies_on_device()
-            return (self._checked() if self._may_fail else 0), found
-        whole = self._landing.nbytes > 8
-        results = [np.empty(shape, dtype) for shape, dtype in self._shapes]
-        self._device.enqueue_download(self._landing, self._start)
-        if not whole:
-            for array, offset in zip(results, self._offsets, strict=True):
-                self._device.enqueue_download(array, self._start + offset)
-        self._device.synchronize()
-        if whole:
-            for array, offset in zip(results, self._offsets, strict=True):
-                landed = self._landing[offset : offset + array.nbytes]
-                array[...] = landed.view(array.dtype).reshape(array.shape)
-        return self._status_of_run(), results
-
-    def _copies_on_device(self) -> list[Any]:
-        found = []
-        for (shape, dtype), offset in zip(self._shapes, self._offsets, strict=True):
-            array = self._device.empty(shape, dtype)
-            self._device.copy(array.data.ptr, self._start + offset, array.nbytes)
-            found.append(array)
-        return found
-
-    def _checked(self) -> int:
-        self._device.enqueue_download(self._landing[:8], self._start)
-        self._device.synchronize()
-        return self._status_of_run()
-
-    def _status_of_run(self) -> int:
-        return int(self._status[0]) if self._may_fail else 0

@@ -13,6 +13,10 @@ ALIGNMENT = 256
 """Bytes; whole transactions of a warp then begin where arrays do."""
 
 
+STAGED_BYTES = 4 << 20
+"""Up to this size all feeds, and all results, of a call travel as one copy via pinned memory."""
+
+
 class Region(NamedTuple):
     """A part of the block that is copied from or to the host as one piece.
 
@@ -45,8 +49,17 @@ class Layout(NamedTuple):
     arena_bytes: int
 
 
-def lay_out(plan: Plan, slots: Sequence[Slot], values: Sequence[int]) -> Layout:
-    """Return the layout of a plan for given values of its extents."""
+def lay_out(
+    plan: Plan, slots: Sequence[Slot], values: Sequence[int], apart: frozenset[int]
+) -> Layout:
+    """Return the layout of a plan.
+
+    Args:
+        plan: what it is of.
+        slots: lifetimes of its buffers.
+        values: of its extents.
+        apart: outputs, by the numbers of their buffers, that have memory of their own.
+    """
 
     def size(buffer: int) -> int:
         return ITEM_BYTES[plan.buffers[buffer].dtype] * values[plan.buffers[buffer].size]
@@ -59,7 +72,8 @@ def lay_out(plan: Plan, slots: Sequence[Slot], values: Sequence[int]) -> Layout:
     }
     feeds = [size(number) for number in range(len(plan.feeds))]
     inputs = _region(_up(arena_bytes), [8, *feeds])
-    results = _region(inputs.start + inputs.bytes, [8, *map(size, plan.outputs)])
+    together = [0 if buffer in apart else size(buffer) for buffer in plan.outputs]
+    results = _region(inputs.start + inputs.bytes, [8, *together])
     return Layout(arena, inputs, results, results.start + results.bytes, arena_bytes)
 
 

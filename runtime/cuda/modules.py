@@ -6,27 +6,36 @@ from collections.abc import Iterable
 from time import perf_counter
 from typing import Any
 
+from symgraph.runtime import cache
 from symgraph.runtime.cuda.prelude import PRELUDE
 from symgraph.runtime.cuda.source import CudaCall, CudaKernel
 from symgraph.runtime.interrupts import postponed_interrupts
-from symgraph.runtime.jit import KernelBuildError, count_compiled
+from symgraph.runtime.jit import KernelBuildError, count_compiled, count_loaded
 
 OPTIONS = ("--fmad=false", "--std=c++17")
 """Multiplication and addition are fused where the code says so and nowhere else."""
 
 
 class ModuleTable:
-    """Finds the function of a kernel; those of one plan are compiled together."""
+    """Finds the function of a kernel; those of one plan are compiled together.
 
-    def __init__(self, cupy: Any) -> None:
-        """Begin with no kernels."""
+    CuPy's `RawModule` is of no use here: it compiles everything with `-ftz=true`, so that the
+    smallest numbers of float32 become zeros.
+    """
+
+    def __init__(self, cupy: Any, capability: int) -> None:
+        """Begin with no kernels.
+
+        Args:
+            cupy: the module.
+            capability: the compute capability of the device, 90 for 9.0.
+        """
         self._cupy = cupy
+        self._capability = capability
         self._functions: dict[str, Any] = {}
 
     def load(self, kernels: Iterable[CudaKernel | CudaCall]) -> None:
-        """Compile the kernels that are not there yet.
-
-        CuPy keeps what it has compiled on the disk, by source, options and device.
+        """Bring the kernels to the device that are not there yet; the device is the current one.
 
         Raises:
             KernelBuildError: the compiler has rejected them.
@@ -38,16 +47,30 @@ class ModuleTable:
                     wanted[kernel.name] = kernel
         if not wanted:
             return
-        started = perf_counter()
         code = PRELUDE + "".join(kernel.code for kernel in wanted.values())
         with postponed_interrupts():
-            try:
-                module = self._cupy.RawModule(code=code, options=OPTIONS, backend="nvrtc")
-                for name in wanted:
-                    self._functions[name] = module.get_function(name)
-            except self._cupy.cuda.compiler.CompileException as error:
-                raise KernelBuildError("CUDA's compiler rejected a kernel", str(error)) from error
-        count_compiled(len(wanted), perf_counter() - started)
+            module = self._cupy.cuda.Module()
+            module.load(self._binary(code, len(wanted)))
+            for name in wanted:
+                self._functions[name] = module.get_function(name)
+
+    def _binary(self, code: str, kernels: int) -> bytes:
+        """Return machine code from the disk, or compile it."""
+        cuda = self._cupy.cuda
+        started = perf_counter()
+        compiler = f"{self._cupy.__version__} {cuda.nvrtc.getVersion()} {self._capability}"
+        key = f"cuda {compiler} {' '.join(OPTIONS)}\n{code}"
+        entry = cache.load(key)
+        if entry is not None:
+            count_loaded(kernels, perf_counter() - started)
+            return entry.code
+        try:
+            binary: bytes = cuda.compiler.compile_using_nvrtc(code, OPTIONS)[0]
+        except cuda.compiler.CompileException as error:
+            raise KernelBuildError("CUDA's compiler rejected a kernel", str(error)) from error
+        count_compiled(kernels, perf_counter() - started)
+        cache.store(key, "module", binary)
+        return binary
 
     def function(self, kernel: CudaKernel) -> Any:
         """Return what starts a kernel."""

@@ -100,14 +100,20 @@ class Rows:
     Attributes:
         rows: the instructions.
         loops: the loops.
-        patches: for each feed the cells that point into it, and how far behind its start.
+        patches: for each buffer that moves the cells that point into it, and how far behind its
+            start.
         status: the address of the status word.
         may_fail: whether there is something that a kernel may report there; else nobody clears it.
         recordable: whether the device alone decides everything, so that a graph can hold the run.
     """
 
     def __init__(
-        self, plan: Plan, device: Device, values: Sequence[int], addresses: Mapping[int, int]
+        self,
+        plan: Plan,
+        device: Device,
+        values: Sequence[int],
+        addresses: Mapping[int, int],
+        moving: Sequence[int],
     ) -> None:
         """Fill in words.
 
@@ -115,12 +121,13 @@ class Rows:
             plan: whose instructions.
             device: what starts kernels.
             values: of the extent rules.
-            addresses: of every buffer that is no window and no feed, by its number.
+            addresses: of every buffer that is no window and does not move, by its number.
+            moving: the buffers that lie elsewhere in each call, such as feeds.
         """
         self._plan = plan
         self._values = values
         self._addresses = addresses
-        self.patches: list[list[tuple[Cell, int]]] = [[] for _ in plan.feeds]
+        self.patches: dict[int, list[tuple[Cell, int]]] = {buffer: [] for buffer in moving}
         self.loops = [
             LoopState(None if loop.limit < 0 else values[loop.limit], loop.reverse, loop.status)
             for loop in plan.loops
@@ -169,7 +176,7 @@ class Rows:
         if number in self._addresses:
             return self._addresses[number] + shift
         buffer = self._plan.buffers[number]
-        if number < len(self._plan.feeds):
+        if number in self.patches:
             self.patches[number].append((cell, shift))
             return 0
         origin = Cell([0], 0)
@@ -192,9 +199,9 @@ class Rows:
         for loop in self.loops:
             loop.watched = loop.watched or loop.limit is None
 
-    def feed(self, addresses: Sequence[int]) -> None:
-        """Write the addresses of the feeds into all words that point into them."""
-        for cells, address in zip(self.patches, addresses, strict=True):
+    def place(self, addresses: Sequence[int]) -> None:
+        """Write the addresses of all buffers that move into the words that point into them."""
+        for cells, address in zip(self.patches.values(), addresses, strict=True):
             for cell, shift in cells:
                 cell.words[cell.index] = address + shift
 

@@ -152,7 +152,9 @@ class Uploader:
         other streams must be waited for before the arrays are let go of.
         """
         device = self._device
-        device.current_stream().wait_event(upload.slot.arrived)
+        # The default stream has one address on all devices: that of the current one is meant.
+        with self._cupy.cuda.Device(device.index):
+            device.current_stream().wait_event(upload.slot.arrived)
         lease = _Lease(upload.slot, upload.home)
         memory = upload.slot.memory
         owned = self._cupy.cuda.UnownedMemory(memory.ptr, memory.size, lease, device.index)

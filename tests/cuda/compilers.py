@@ -6,6 +6,7 @@ import ctypes
 import shutil
 import subprocess
 import sysconfig
+import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -63,13 +64,16 @@ class Nvcc:
 
     def ptx(self, code: str, options: Sequence[str], architecture: str) -> str:
         """Return what a source compiles to, as `Nvrtc.ptx` does."""
-        command = [self._program, *options, "-ptx", f"-arch={architecture}", "-x", "cu", "-"]
-        done = subprocess.run(
-            [*command, "-o", "/dev/stdout"], input=code, text=True, capture_output=True, check=False
-        )
-        if done.returncode or done.stderr.strip():
-            raise RejectedError(done.stderr)
-        return done.stdout
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = Path(folder, "kernels.cu"), Path(folder, "kernels.ptx")
+            source.write_text(code)
+            command = [self._program, *options, "-ptx", f"-arch={architecture}", str(source)]
+            done = subprocess.run(
+                [*command, "-o", str(target)], text=True, capture_output=True, check=False
+            )
+            if done.returncode or done.stderr.strip():
+                raise RejectedError(done.stderr)
+            return target.read_text()
 
 
 @cache

@@ -27,6 +27,11 @@ CHECKS = [
     "-fsanitize=alignment,bounds,signed-integer-overflow,integer-divide-by-zero,shift,bool",
     "-nostdlib",
 ]
+# The compiler announces each access to memory: see races.h.
+WATCHED = [
+    *("-fsanitize=thread", "--param=tsan-distinguish-volatile=1"),
+    *("--param=tsan-instrument-func-entry-exit=0", "-Wno-tsan"),
+]
 MOST_SHARED = 48 << 10
 _ENTRY = re.compile(
     r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(([^)]*)\)'
@@ -59,7 +64,7 @@ def _built(text: str, *options: str) -> Path:
     program = compiler()
     if program is None:
         raise RuntimeError("no g++ on PATH")
-    shim = (HERE / "shim.h").read_text()
+    shim = "".join((HERE / name).read_text() for name in ("shim.h", "races.h"))
     key = sha256("\0".join([text, shim, *OPTIONS, *options]).encode()).hexdigest()[:32]
     library = _folder() / f"{key}.so"
     if library.exists():
@@ -98,6 +103,9 @@ class Emulator:
     reverse: ClassVar[bool] = False
     """Whether blocks, and the threads of a block, run backwards unless a launch says otherwise."""
 
+    races: ClassVar[bool] = False
+    """Whether launches fail whose threads use the same memory in no order; they take longer."""
+
     _loaded: ClassVar[dict[str, Emulator]] = {}
 
     def __init__(self, code: str) -> None:
@@ -106,7 +114,7 @@ class Emulator:
             name: len([p for p in parameters.split(",") if p.strip()])
             for name, parameters in _ENTRY.findall(code)
         }
-        self._library: ctypes.CDLL | None = None
+        self._libraries: dict[bool, ctypes.CDLL] = {}
 
     @classmethod
     def load(cls, code: str) -> Emulator:
@@ -133,12 +141,13 @@ class Emulator:
     def build(self) -> ctypes.CDLL:
         """Return the library, compiled."""
         with _LOCK:
-            if self._library is None:
-                path = _built(self._text(), *CHECKS, _scheduler().shim_path)
-                self._library = ctypes.CDLL(str(path))
-                self._library.shim_arrays.restype = ctypes.c_void_p
-                self._library.shim_arrays_size.restype = ctypes.c_ulong
-            return self._library
+            if self.races not in self._libraries:
+                options = [*CHECKS, *(WATCHED if self.races else ())]
+                library = ctypes.CDLL(str(_built(self._text(), *options, _scheduler().shim_path)))
+                library.shim_arrays.restype = ctypes.c_void_p
+                library.shim_arrays_size.restype = ctypes.c_ulong
+                self._libraries[self.races] = library
+            return self._libraries[self.races]
 
     def launch(
         self,
@@ -176,6 +185,7 @@ class Emulator:
                 ctypes.c_void_p(library.shim_arrays()),
                 ctypes.c_size_t(library.shim_arrays_size()),
                 ctypes.c_int(self.reverse if reverse is None else reverse),
+                ctypes.c_int(self.races),
                 message,
                 ctypes.c_size_t(len(message)),
             )

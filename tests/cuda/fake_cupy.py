@@ -7,7 +7,10 @@ to, on which device, and about what may be done while a stream is captured.
 from __future__ import annotations
 
 import ctypes
+import itertools
 import threading
+import warnings
+import weakref
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -37,6 +40,10 @@ class CompileException(Exception):
     """CuPy's error of NVRTC."""
 
 
+class CUDADriverError(RuntimeError):
+    """CuPy's error of the driver, of a launch for example."""
+
+
 class _Current(threading.local):
     """What a thread has made current: a stack of devices, and of streams for each."""
 
@@ -64,18 +71,26 @@ class FakeCupy(ModuleType):
             for name, kind in _CLASSES.items()
         }
         self.ndarray = bound["ndarray"]
-        self.RawModule = bound["RawModule"]
+        # Events are known by addresses too.
+        self.numbers = itertools.count(0x10, 16)
+        self.events: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self.cuda = SimpleNamespace(
             runtime=runtime,
             memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
-            compiler=SimpleNamespace(CompileException=CompileException),
+            compiler=SimpleNamespace(
+                CompileException=CompileException, compile_using_nvrtc=_compile
+            ),
+            driver=SimpleNamespace(CUDADriverError=CUDADriverError),
+            nvrtc=SimpleNamespace(getVersion=lambda: (0, 0)),
+            ExternalStream=_deprecated,
             alloc=self._alloc,
             alloc_pinned_memory=self._alloc_pinned,
             get_current_stream=self._current_stream,
             get_elapsed_time=elapsed,
             **{name: bound[name] for name in _OF_CUDA},
         )
-        bound["Stream"].null = bound["ExternalStream"](0)
+        self.at_address = bound["ExternalStream"]
+        bound["Stream"].null = self.at_address(0)
 
     # What the parts below share.
 
@@ -149,14 +164,23 @@ class FakeCupy(ModuleType):
         )
 
 
-class RawModule(Bound):
+def _compile(source: str, options: tuple[str, ...] = ()) -> tuple[bytes, None]:
+    """Return a module's machine code, for which the source stands."""
+    assert isinstance(options, tuple), "CuPy adds a tuple"
+    return source.encode(), None
+
+
+def _deprecated(*_: Any) -> Any:
+    warnings.warn("ExternalStream is deprecated.", DeprecationWarning, stacklevel=2)
+    raise AssertionError("not to be used")
+
+
+class Module(Bound):
     """Kernels, compiled when the first of them runs."""
 
-    def __init__(self, *, code: str, options: tuple[str, ...] = (), backend: str = "nvrtc") -> None:
-        assert isinstance(options, tuple), "CuPy hashes the options"
-        assert backend == "nvrtc"
-        self.code, self.options, self.backend = code, options, backend
-        self._emulator = Emulator.load(code)
+    def load(self, cubin: bytes) -> None:
+        self._machine.refuse_in_capture()
+        self._emulator = Emulator.load(cubin.decode())
 
     def get_function(self, name: str) -> Any:
         self._machine.refuse_in_capture()
@@ -196,7 +220,7 @@ _CLASSES = {
     "Graph": Graph,
     "Memory": RawMemory,
     "MemoryPointer": MemoryPointer,
-    "RawModule": RawModule,
+    "Module": Module,
     "Stream": Stream,
     "UnownedMemory": UnownedMemory,
     "ndarray": FakeArray,
@@ -204,10 +228,10 @@ _CLASSES = {
 _OF_CUDA = (
     "Device",
     "Event",
-    "ExternalStream",
     "Graph",
     "Memory",
     "MemoryPointer",
+    "Module",
     "Stream",
     "UnownedMemory",
 )
@@ -232,6 +256,12 @@ def _runtime(cupy: FakeCupy) -> SimpleNamespace:
     def memset_async(ptr: int, value: int, size: int, stream: int) -> None:
         machine.fill(ptr, value, size, machine.queue(stream, cupy.device))
 
+    def event_record(event: int, stream: int) -> None:
+        cupy.events[event].record(cupy.at_address(stream))
+
+    def stream_wait_event(stream: int, event: int, flags: int = 0) -> None:
+        cupy.at_address(stream).wait_event(cupy.events[event])
+
     def pointer_attributes(ptr: int) -> Any:
         found = machine.device_of(ptr)
         kind = 0 if found is None else 2
@@ -249,6 +279,8 @@ def _runtime(cupy: FakeCupy) -> SimpleNamespace:
         memGetInfo=lambda: cupy.cuda.Device().mem_info,
         memcpyAsync=memcpy_async,
         memsetAsync=memset_async,
+        eventRecord=event_record,
+        streamWaitEvent=stream_wait_event,
         memcpyHostToDevice=1,
         memcpyDeviceToHost=2,
         memcpyDeviceToDevice=3,

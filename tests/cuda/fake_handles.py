@@ -168,6 +168,8 @@ class Event(Bound):
 
     def __init__(self, block: bool = False, disable_timing: bool = False) -> None:
         self._mark: tuple[Queue, Work] | None = None
+        self.ptr = next(self.cupy.numbers)
+        self.cupy.events[self.ptr] = self
         self.captured = False
         self.time: float | None = None
 

@@ -145,8 +145,8 @@ class Machine:
         return queue
 
     def queue(self, address: int, device: int) -> Queue:
-        """Return the stream at an address; 0 and 1 are the device's default stream."""
-        if address in (0, 1):
+        """Return the stream at an address; 0, 1 and 2 are the device's default streams."""
+        if address in (0, 1, 2):
             return self.default[device]
         if address not in self.queues:
             raise CUDARuntimeError(f"cudaErrorInvalidResourceHandle: no stream at {address:#x}")

@@ -107,6 +107,10 @@ template <typename... Values> void fail(const char* format, Values... values)
     snprintf(message + length, message_size - length, format, values...);
 }
 
+} // namespace
+#include "races.h"
+namespace {
+
 int nth(int position) { return reverse ? total - 1 - position : position; }
 
 void become(int thread)
@@ -207,6 +211,7 @@ bool passed_barrier()
     for (int thread = 0; thread < total; thread++)
         if (threads[thread].state != AT_BARRIER || threads[thread].line != threads[0].line)
             return false;
+    races::interval++;
     for (int position = 0; position < total && !failed; position++) resume(nth(position));
     return true;
 }
@@ -274,7 +279,7 @@ unsigned long long shim_exchange(
 
 extern "C" int shim_launch(Entry kernel, const long long* arguments, const unsigned* grid,
     const unsigned* block, size_t shared, char* arrays, size_t arrays_size, int backwards,
-    char* text, size_t text_size)
+    int watched, char* text, size_t text_size)
 {
     prepare_memory();
     entry = kernel;
@@ -288,11 +293,19 @@ extern "C" int shim_launch(Entry kernel, const long long* arguments, const unsig
     message_size = text_size;
     char* dynamic = shim_dynamic_shared = shared_memory + MARGIN;
     memset(shared_memory, FENCE, shared + 2 * MARGIN);
+    races::on = watched;
+    races::launch++;
+    races::arrays_begin = arrays;
+    races::arrays_end = arrays + arrays_size;
+    races::dynamic_begin = dynamic;
+    races::dynamic_end = dynamic + shared;
     uint64_t blocks = uint64_t(grid[0]) * grid[1] * grid[2];
     for (uint64_t position = 0; position < blocks && !failed; position++) {
         uint64_t number = reverse ? blocks - 1 - position : position;
         uint64_t row = number / grid[0];
         blockIdx = {unsigned(number % grid[0]), unsigned(row % grid[1]), unsigned(row / grid[1])};
+        races::block = uint32_t(number);
+        races::interval = 0;
         memset(arrays, POISON, arrays_size);
         memset(dynamic, POISON, shared);
         run_block();

@@ -42,7 +42,8 @@ extern char __stop_shared_arrays[] __attribute__((weak, visibility("hidden")));
 #define __any_sync(mask, truth) (__ballot_sync(mask, truth) != 0)
 #define __all_sync(mask, truth) (__ballot_sync(mask, truth) == 0xffffffffu)
 
-#define SHIM_FUNCTION static inline __attribute__((unused))
+// What is no access of a kernel's own, atomics above all, races with nothing.
+#define SHIM_FUNCTION static inline __attribute__((unused, no_sanitize_thread))
 
 namespace shim {
 template <typename To, typename From> SHIM_FUNCTION To bits(From value)

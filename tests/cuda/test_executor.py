@@ -171,6 +171,41 @@ def test_results_may_stay_on_the_device(cuda):
     np.testing.assert_array_equal(first.get(), np.full(4, 2))
 
 
+def test_large_results_are_written_where_the_caller_gets_them(cuda):
+    x = Placeholder("x", ("N",), "float32")
+    f = compile([x * 2, sg.sum(x)], device="cuda", results="device")
+    fed = cuda.cupy.asarray(np.ones(1 << 19, "float32"))
+    for _ in range(4):
+        double, total = f(x=fed)
+        assert float(double.get().sum()) == 2 * float(total.get()) == 1 << 20
+    before = cuda.counts.copy()
+    kept = [f(x=fed)[0] for _ in range(5)]
+    done = cuda.counts - before
+    # One copy for each small result, and none for the large ones.
+    assert done["copy"] == 5
+    assert len({array.data.ptr for array in kept}) == 5
+    for array in kept:
+        assert float(array.get().sum()) == 1 << 20
+
+
+def test_a_call_that_did_not_wait_reports_later(cuda):
+    w = Parameter(np.zeros((4, 2), "float32"), "w")
+    ids = Placeholder("ids", ("N",), "int64")
+    step = compile(sg.sum(w[ids]), updates={w: w + 1}, device="cuda", results="device")
+    step(ids=np.array([0]))
+    step(ids=np.array([9]))
+    with pytest.raises(BoundsError, match=r"w\[ids\].*an earlier call, which did not wait"):
+        step.wait()
+    step.wait()
+    step(ids=np.array([9]))
+    with pytest.raises(BoundsError, match="an earlier call"):
+        for _ in range(3):
+            step(ids=np.array([1]))
+            np.array(w.value)
+    step.wait()
+    assert w.value[0, 0] >= 2
+
+
 def test_calls_from_several_threads(cuda):
     total, add = counter()
     x = np.ones(3, "float32")

@@ -307,7 +307,15 @@ def test_watching_an_unknown_node_is_refused(step):
 
 
 def test_stages_are_in_the_order_of_the_passes(step):
-    assert list(step[0].stages) == ["specialise", "expand", "simplify", "cse", "loops", "fuse"]
+    assert list(step[0].stages) == [
+        "specialise",
+        "expand",
+        "simplify",
+        "cse",
+        "loops",
+        "parts",
+        "fuse",
+    ]
 
 
 def test_reports_have_a_short_form(step):

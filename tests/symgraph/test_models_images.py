@@ -27,7 +27,7 @@ def _count(leaves):
 
 
 def _is_pending(model):
-    return all(leaf._pending is not None for leaf in model.parameters())
+    return all(leaf.residence._initial is not None for leaf in model.parameters())
 
 
 # VGG16.

@@ -1,0 +1,147 @@
+"""What a run leaves behind: the status, and outputs as arrays of the host or of the device."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from symgraph.runtime.arena import ITEM_BYTES
+from symgraph.runtime.cuda.device import Device
+from symgraph.runtime.cuda.layout import STAGED_BYTES, Layout
+from symgraph.runtime.plan import Plan
+
+Array = np.ndarray[Any, Any]
+
+APART_BYTES = 1 << 20
+"""From this size, an output that stays on the device is written where the caller gets it, rather
+than copied there: a graph then holds for one address of it, of which there are few, since memory
+that the caller has let go of is used again."""
+
+
+def outputs_apart(plan: Plan, values: Sequence[int]) -> frozenset[int]:
+    """Return the buffers of outputs that are large enough to have memory of their own."""
+    return frozenset(
+        buffer
+        for buffer in plan.outputs
+        if ITEM_BYTES[plan.buffers[buffer].dtype] * values[plan.buffers[buffer].size] >= APART_BYTES
+    )
+
+
+class Results:
+    """Hands out what a run has left in the frame's memory.
+
+    Args:
+        plan: of what.
+        device: where.
+        values: of the plan's extents.
+        start: the address of the status word, behind which the outputs lie.
+        layout: their places.
+        apart: outputs with memory of their own.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        device: Device,
+        values: Sequence[int],
+        start: int,
+        layout: Layout,
+        apart: frozenset[int],
+    ) -> None:
+        """Take pinned memory for small results."""
+        self._device, self._start = device, start
+        self._may_fail = bool(plan.problems)
+        self._offsets = layout.results.offsets[1:]
+        self._apart = [buffer in apart for buffer in plan.outputs]
+        self._shapes = [
+            (tuple(values[e] for e in plan.buffers[n].shape), plan.buffers[n].dtype)
+            for n in plan.outputs
+        ]
+        size = layout.results.bytes
+        self._landing = device.pinned(size if size <= STAGED_BYTES else 8)
+        self._status = self._landing[:8].view(np.int64)
+
+    def arrays(self) -> list[Any]:
+        """Return fresh arrays of the device for all outputs."""
+        return self._device.arrays(self._shapes)
+
+    def addresses(self, arrays: Sequence[Any]) -> tuple[int, ...]:
+        """Return where the run is to write those outputs that have memory of their own."""
+        pairs = zip(arrays, self._apart, strict=True)
+        return tuple(array.data.ptr for array, apart in pairs if apart)
+
+    def fill(self, arrays: Sequence[Any]) -> None:
+        """Begin to copy the other outputs."""
+        for array, apart, offset in zip(arrays, self._apart, self._offsets, strict=True):
+            if not apart:
+                self._device.copy(array.data.ptr, self._start + offset, array.nbytes)
+
+    def on_host(self) -> tuple[int, list[Array]]:
+        """Wait for the run, and return its status and the outputs as arrays of the host."""
+        whole = self._landing.nbytes > 8
+        results = [np.empty(shape, dtype) for shape, dtype in self._shapes]
+        self._device.enqueue_download(self._landing, self._start)
+        if not whole:
+            for array, offset in zip(results, self._offsets, strict=True):
+                self._device.enqueue_download(array, self._start + offset)
+        self._device.synchronize()
+        if whole:
+            for array, offset in zip(results, self._offsets, strict=True):
+                landed = self._landing[offset : offset + array.nbytes]
+                array[...] = landed.view(array.dtype).reshape(array.shape)
+        return (int(self._status[0]) if self._may_fail else 0), results
+
+
+class LateStatus(NamedTuple):
+    """The status of a run that nobody has waited for.
+
+    Args:
+        word: pinned memory, filled when `event` is over.
+        event: behind the run.
+        call_index: the number of the call, as one word.
+        capacity: how many steps of loops it could keep.
+    """
+
+    word: Array
+    event: Any
+    call_index: Array
+    capacity: int
+
+
+class LateStatuses:
+    """The runs of an executable that may have failed without anybody knowing yet.
+
+    Args:
+        device: where they run.
+    """
+
+    def __init__(self, device: Device) -> None:
+        """Begin with none."""
+        self._device = device
+        self._waiting: deque[LateStatus] = deque()
+        self._free: list[Array] = []
+
+    def note(self, address: int, number: int, capacity: int) -> None:
+        """Begin to copy the status of a run that has been started; the caller holds the device."""
+        word = self._free.pop() if self._free else self._device.pinned(8).view(np.int64)
+        self._device.enqueue_download(word, address)
+        event = self._device.event()
+        self._waiting.append(LateStatus(word, event, np.array([number]), capacity))
+
+    def failed(self, *, wait: bool = False) -> tuple[int, LateStatus] | None:
+        """Return the first run that has failed, with its status, of those that are over.
+
+        Args:
+            wait: whether to wait for all of them.
+        """
+        while self._waiting and (wait or self._waiting[0].event.done):
+            late = self._waiting.popleft()
+            late.event.synchronize()
+            status = int(late.word[0])
+            self._free.append(late.word)
+            if status:
+                return status, late
+        return None
