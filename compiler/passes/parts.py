@@ -1,7 +1,7 @@
 """Computing parts: an elementwise result of which only slices are read is computed slice by slice.
 
-The gates of an LSTM are four parts of one sum. Computed as a whole, the sum is a kernel and an array
-of its own; computed part by part, it disappears in the kernel that reads the parts.
+The gates of an LSTM are four parts of one sum. Computed as a whole, the sum is a kernel and an
+array of its own; computed part by part, it disappears in the kernel that reads the parts.
 """
 
 from __future__ import annotations

@@ -258,7 +258,8 @@ class _Feeds:
 
     def __del__(self) -> None:
         """See to it that copies which are under way find what they read."""
-        if self._pending is not None and self._staging is not None:
+        pending = self._pending
+        if pending is not None and self._staging is not None and not pending.done:
             self._device.keep(self._staging, self._pending)
 
 

@@ -20,6 +20,9 @@ APART_BYTES = 1 << 20
 than copied there: a graph then holds for one address of it, of which there are few, since memory
 that the caller has let go of is used again."""
 
+MOST_LATE = 64
+"""Runs whose status may be unknown at a time; then the oldest one is waited for."""
+
 
 def outputs_apart(plan: Plan, values: Sequence[int]) -> frozenset[int]:
     """Return the buffers of outputs that are large enough to have memory of their own."""
@@ -99,13 +102,13 @@ class LateStatus(NamedTuple):
     """The status of a run that nobody has waited for.
 
     Args:
-        word: pinned memory, filled when `event` is over.
+        word: which word of pinned memory will hold it.
         event: behind the run.
         call_index: the number of the call, as one word.
         capacity: how many steps of loops it could keep.
     """
 
-    word: Array
+    word: int
     event: Any
     call_index: Array
     capacity: int
@@ -121,13 +124,19 @@ class LateStatuses:
     def __init__(self, device: Device) -> None:
         """Begin with none."""
         self._device = device
+        self._words: Array | None = None
         self._waiting: deque[LateStatus] = deque()
-        self._free: list[Array] = []
+        self._next = 0
 
     def note(self, address: int, number: int, capacity: int) -> None:
-        """Begin to copy the status of a run that has been started; the caller holds the device."""
-        word = self._free.pop() if self._free else self._device.pinned(8).view(np.int64)
-        self._device.enqueue_download(word, address)
+        """Begin to copy the status of a run that has been started; the caller holds the device.
+
+        `failed` has been called before: so there is a free word.
+        """
+        if self._words is None:
+            self._words = self._device.pinned(8 * MOST_LATE).view(np.int64)
+        word, self._next = self._next, (self._next + 1) % MOST_LATE
+        self._device.enqueue_download(self._words[word : word + 1], address)
         event = self._device.event()
         self._waiting.append(LateStatus(word, event, np.array([number]), capacity))
 
@@ -137,11 +146,18 @@ class LateStatuses:
         Args:
             wait: whether to wait for all of them.
         """
-        while self._waiting and (wait or self._waiting[0].event.done):
+        while self._waiting:
+            if not (wait or len(self._waiting) == MOST_LATE or self._waiting[0].event.done):
+                break
             late = self._waiting.popleft()
             late.event.synchronize()
-            status = int(late.word[0])
-            self._free.append(late.word)
+            assert self._words is not None, "somebody has noted a run"
+            status = int(self._words[late.word])
             if status:
                 return status, late
         return None
+
+    def __del__(self) -> None:
+        """See to it that copies which are under way find where they write."""
+        if self._words is not None and self._waiting and not self._waiting[-1].event.done:
+            self._device.keep(self._words, self._waiting[-1].event)

@@ -114,6 +114,8 @@ def _steps(trainer: Trainer, plan: Plan, batches: Any, bar: Progress, title: str
 
 def _means(program: Program) -> dict[str, float]:
     """Return the means of the present epoch so far."""
+    # What a step on a GPU has found wrong it has not waited to say.
+    program.wait()
     progress = program.progress.value
     rows = progress[ROWS]
     return {

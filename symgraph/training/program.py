@@ -119,13 +119,26 @@ class Program:
         measured |= {metric.name: metric.build(output, self.targets) for metric in self._metrics}
         return measured
 
+    def wait(self) -> None:
+        """Wait for all steps; what they have found wrong is raised here at the latest.
+
+        Raises:
+            BoundsError: a label was out of range, say; that step has changed nothing.
+        """
+        for step in self._steps.values():
+            step.wait()
+
     def _compiled_step(self, tells: bool, check_finite: bool) -> Function:
+        options = self._options.copy()
+        if check_finite:
+            # The first step that goes wrong is the last one.
+            options["results"] = "numpy"
         return compile(
             self._outputs if tells else {},
             updates=self._updates,
             inputs=[self.x, self.targets],
             check_finite=check_finite,
-            **self._options,
+            **options,
         )
 
 

@@ -1,4 +1,4 @@
-"""Parts of elementwise results are computed from parts of the operands, and nothing is done twice."""
+"""Parts of elementwise results are computed from parts of the operands, nothing twice."""
 
 import numpy as np
 import pytest

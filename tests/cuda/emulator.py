@@ -10,7 +10,9 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import ClassVar
@@ -33,6 +35,7 @@ WATCHED = [
     *("--param=tsan-instrument-func-entry-exit=0", "-Wno-tsan"),
 ]
 MOST_SHARED = 48 << 10
+KEPT_SECONDS = 3 * 24 * 3600
 _ENTRY = re.compile(
     r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(([^)]*)\)'
 )
@@ -68,6 +71,7 @@ def _built(text: str, *options: str) -> Path:
     key = sha256("\0".join([text, shim, *OPTIONS, *options]).encode()).hexdigest()[:32]
     library = _folder() / f"{key}.so"
     if library.exists():
+        library.touch()
         return library
     passing = library.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
     command = [program, *OPTIONS, "-I", str(HERE), "-x", "c++", "-", *("-x", "none"), *options]
@@ -80,10 +84,19 @@ def _built(text: str, *options: str) -> Path:
     return library
 
 
+def _forget_old() -> None:
+    """Remove what no run of the last days has used."""
+    for library in _folder().iterdir():
+        with suppress(FileNotFoundError):  # another process does the same
+            if library.stat().st_mtime < time.time() - KEPT_SECONDS:
+                library.unlink()
+
+
 def _scheduler() -> ctypes.CDLL:
     global _SCHEDULER
     with _LOCK:
         if _SCHEDULER is None:
+            _forget_old()
             path = _built((HERE / "scheduler.cpp").read_text(), "-O2", "-lm")
             _SCHEDULER = ctypes.CDLL(str(path))
             _SCHEDULER.shim_path = str(path)
