@@ -17,9 +17,6 @@ from symgraph.runtime.plan import Argument, Instruction, Opcode, Pointer, Status
 if TYPE_CHECKING:
     from symgraph.compiler.lower import Lowering
 
-LONG_ROW = 128
-"""Elements from which a row may be written over its input without slowing down."""
-
 
 def lower_region(
     lowering: Lowering,
@@ -126,7 +123,11 @@ def _in_place(
 
     Each element must be read for the last time right before it is written.
     """
-    if len(nest.passes) != 1 or nest.region.chunk is not None or not _has_long_rows(nest):
+    if (
+        len(nest.passes) != 1
+        or nest.region.chunk is not None
+        or not _has_long_rows(nest, lowering.target.long_row)
+    ):
         return ()
     sources = [
         lowering.buffer(child)
@@ -152,16 +153,16 @@ def _require_elements(lowering: Lowering, region: Region) -> None:
                 lowering.require("at least", node.inputs[0].type.dims[axis], 1, message)
 
 
-def _has_long_rows(nest: Nest) -> bool:
+def _has_long_rows(nest: Nest, long_row: int) -> bool:
     """Tell whether writing over an input is fast.
 
-    At the end of a short row the masked store of one vector overlaps the next row's load, which
-    then has to wait for it.
+    On a CPU, at the end of a short row the masked store of one vector overlaps the next row's load,
+    which then has to wait for it.
     """
     if len(nest.loops) <= 1:
         return True
     extent = nest.loops[nest.vector].extent
-    return isinstance(extent, int) and extent >= LONG_ROW
+    return long_row == 0 or (isinstance(extent, int) and extent >= long_row)
 
 
 def _may_report(nest: Nest, kind: str) -> list[Node]:

@@ -36,6 +36,7 @@ class Target:
         region: makes the kernels of fused regions.
         library: the lowering rules of the ops with kernels of their own.
         columns: how many columns the kernel of a leading reduction takes at a time.
+        long_row: elements from which a row may be written over its input without slowing down.
         precision: of the factors of float32 matrix products.
     """
 
@@ -43,6 +44,7 @@ class Target:
     region: RegionRule
     library: Mapping[str, Rule]
     columns: Callable[[Kernel], int]
+    long_row: int
     precision: str = "float32"
 
 
@@ -51,7 +53,7 @@ def cpu_target() -> Target:
     from symgraph.compiler.codegen.region_kernel import columns_of, region_source
     from symgraph.compiler.lower_library import LIBRARY
 
-    return Target("cpu", region_source, LIBRARY, columns_of)
+    return Target("cpu", region_source, LIBRARY, columns_of, long_row=128)
 
 
 def cuda_target(precision: str) -> Target:
@@ -63,4 +65,4 @@ def cuda_target(precision: str) -> Target:
     from symgraph.compiler.cuda.library import CUDA_LIBRARY
     from symgraph.compiler.cuda.region import cuda_region
 
-    return Target("cuda", cuda_region, CUDA_LIBRARY, lambda kernel: 1, precision)
+    return Target("cuda", cuda_region, CUDA_LIBRARY, lambda kernel: 1, 0, precision)

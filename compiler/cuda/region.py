@@ -10,7 +10,7 @@ from symgraph.compiler.cuda.region_code import RegionCode
 from symgraph.compiler.cuda.region_order import coalesced
 from symgraph.runtime.plan import CudaKernel, LaunchRule, cuda_kernel
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Part of every key; raised when the emitted code changes for the same text."""
 THREADS = {
     "scalar": 1,

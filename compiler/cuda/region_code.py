@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from symgraph.compiler.codegen.nest import Nest, Operand, Pass
 from symgraph.compiler.codegen.reducers import combine, combiner
 from symgraph.compiler.codegen.signature import Signature, Slot
+from symgraph.compiler.costs import cost_of
 from symgraph.compiler.cuda.region_step import Step, make_step
 from symgraph.compiler.cuda.scalar import C_TYPE, ITEM_BYTES, MEMORY_TYPE, CudaBuilder, CudaValue
 from symgraph.compiler.region import accumulator_dtype
@@ -14,6 +15,10 @@ from symgraph.node import Node
 
 PACK_BYTES = 16
 """What one instruction of a thread loads or stores at most."""
+LONG_BODY = 64
+"""Primitives from which a thread has enough to do with few elements."""
+LONG_WIDTH = 4
+"""Elements of a pack in a long body: more, of bools, would be one chain of work for each thread."""
 MOST_PACKS = 24
 """Operands whose packs a thread's registers have room for; with more it takes single elements."""
 
@@ -139,7 +144,8 @@ class RegionCode:
         sizes = [ITEM_BYTES[o.dtype] for n, o in enumerate(self.operands) if self.is_dense(n)]
         if not sizes or len(sizes) > MOST_PACKS:
             return 1
-        return PACK_BYTES // max(sizes)
+        work = sum(cost_of(node) for node in self.nest.order)
+        return min(PACK_BYTES // max(sizes), LONG_WIDTH if work > LONG_BODY else PACK_BYTES)
 
     # Functions.
 

@@ -7,7 +7,7 @@ from functools import partial
 from math import prod
 
 from symgraph.compiler.costs import cost_of
-from symgraph.compiler.cuda.region_code import RegionCode
+from symgraph.compiler.cuda.region_code import LONG_BODY, RegionCode
 from symgraph.compiler.cuda.region_step import Step, Values
 from symgraph.compiler.cuda.region_walk import Walk
 from symgraph.compiler.cuda.scalar import C_TYPE
@@ -17,8 +17,6 @@ from symgraph.runtime.plan import Launch, blocks_for
 THREADS = 256
 ENOUGH_BLOCKS = 512
 """Blocks that occupy a large device; with fewer, smaller ones spread the work better."""
-LONG_BODY = 64
-"""Primitives from which a thread has enough to do with one position at a time."""
 
 
 def flat_region(code: RegionCode) -> partial[Launch]:

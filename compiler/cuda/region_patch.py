@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from math import prod
 
 from symgraph.compiler.costs import cost_of
-from symgraph.compiler.cuda.region_code import RegionCode
+from symgraph.compiler.cuda.region_code import LONG_BODY, RegionCode
 from symgraph.compiler.cuda.region_flat import (
-    LONG_BODY,
     THREADS,
     decomposed,
     load_fixed,

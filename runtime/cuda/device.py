@@ -287,12 +287,12 @@ class Device:
             self.wait_for(reader.ptr)
         return found
 
-    def event(self) -> Any:
-        """Return a time stamp that the stream takes when it gets there."""
-        return self.stream.record(self._cupy.cuda.Event())
+    def event(self, *, timed: bool = False) -> Any:
+        """Return an event that the stream passes when it gets there, and takes the time of."""
+        return self.stream.record(self._cupy.cuda.Event(disable_timing=not timed))
 
     def nanoseconds(self, first: Any, last: Any) -> int:
-        """Return the time between two stamps that have been taken."""
+        """Return the time between two events that were timed and are over."""
         return int(self._cupy.cuda.get_elapsed_time(first, last) * 1e6)
 
 

@@ -231,9 +231,9 @@ class CudaExecutable:
         device = self.device
 
         def observe(position: int, start: Callable[[], None]) -> None:
-            first = device.event()
+            first = device.event(timed=True)
             start()
-            stamps.append((position, first, device.event()))
+            stamps.append((position, first, device.event(timed=True)))
 
         def run() -> list[Any]:
             parameters = self._parameters.bring()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from time import perf_counter
 from typing import Any
 
+from symgraph.errors import DeviceError
 from symgraph.runtime import cache
 from symgraph.runtime.cuda.prelude import PRELUDE
 from symgraph.runtime.cuda.source import CudaCall, CudaKernel
@@ -39,6 +41,7 @@ class ModuleTable:
 
         Raises:
             KernelBuildError: the compiler has rejected them.
+            DeviceError: there is no compiler.
         """
         wanted: dict[str, CudaKernel] = {}
         for entry in kernels:
@@ -58,8 +61,7 @@ class ModuleTable:
         """Return machine code from the disk, or compile it."""
         cuda = self._cupy.cuda
         started = perf_counter()
-        compiler = f"{self._cupy.__version__} {cuda.nvrtc.getVersion()} {self._capability}"
-        key = f"cuda {compiler} {' '.join(OPTIONS)}\n{code}"
+        key = f"cuda {self._compiler} {' '.join(OPTIONS)}\n{code}"
         entry = cache.load(key)
         if entry is not None:
             count_loaded(kernels, perf_counter() - started)
@@ -71,6 +73,18 @@ class ModuleTable:
         count_compiled(kernels, perf_counter() - started)
         cache.store(key, "module", binary)
         return binary
+
+    @cached_property
+    def _compiler(self) -> str:
+        """Return what machine code depends on besides the source."""
+        try:
+            version = self._cupy.cuda.nvrtc.getVersion()
+        except RuntimeError as error:
+            raise DeviceError(
+                f"kernels for the GPU need NVRTC, which does not load: {error}\n"
+                "  install it with: pip install 'cupy-cuda13x[ctk]'"
+            ) from error
+        return f"{self._cupy.__version__} {version} {self._capability}"
 
     def function(self, kernel: CudaKernel) -> Any:
         """Return what starts a kernel."""

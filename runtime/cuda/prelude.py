@@ -6,10 +6,12 @@ typedef long long Word;
 #define INFINITE_FLOAT __int_as_float(0x7f800000)
 #define INFINITE_DOUBLE __longlong_as_double(0x7ff0000000000000LL)
 
-// Behind the commit point a guard is the address of the run's status word.
+// Behind the commit point a guard is the address of the run's status word. Kernels before this one
+// have written it, so it may come from a cache: a million threads that all went to one address of
+// the memory itself would queue there.
 __device__ __forceinline__ bool stopped(Word guard)
 {
-    return guard != 0 && *(volatile const Word*)guard != 0;
+    return guard != 0 && *(const Word*)guard != 0;
 }
 
 template <typename T> __device__ __forceinline__ T* at(Word address)

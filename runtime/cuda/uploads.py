@@ -126,14 +126,22 @@ class Uploader:
     def _new_slot(self, size: int) -> Slot:
         cuda = self._cupy.cuda
         event = cuda.Event(block=True, disable_timing=True)
+        refusal = (cuda.memory.OutOfMemoryError, cuda.runtime.CUDARuntimeError)
         try:
-            # Not of a pool: that would hand it on to whoever comes next, on any stream.
-            memory = cuda.Memory(max(size, 1))
-        except (cuda.memory.OutOfMemoryError, cuda.runtime.CUDARuntimeError) as error:
+            try:
+                memory = self._memory(size)
+            except refusal:
+                self._cupy.get_default_memory_pool().free_all_blocks()
+                memory = self._memory(size)
+        except refusal as error:
             raise DeviceMemoryError(
                 f"{self._device.name} has no {size:,} bytes left for a batch: {error}"
             ) from None
         return Slot(self._device.pinned(size), memory, event)
+
+    def _memory(self, size: int) -> Any:
+        # Not of a pool: that would hand it on to whoever comes next, on any stream.
+        return self._cupy.cuda.Memory(max(size, 1))
 
     def settle(self) -> None:
         """Wait until everything that was begun has arrived."""

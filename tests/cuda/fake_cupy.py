@@ -121,6 +121,9 @@ class FakeCupy(ModuleType):
 
         return self.machine.allocate_pinned(size, wrap)
 
+    def get_default_memory_pool(self) -> Any:
+        return SimpleNamespace(free_all_blocks=self.machine.finish)
+
     def empty(self, shape: Any, dtype: Any = float) -> Any:
         return self.ndarray(shape, dtype)
 

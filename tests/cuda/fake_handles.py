@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tests.cuda.fake_machine import CUDARuntimeError, Machine, Queue, Work, now
+from tests.cuda.fake_machine import (
+    CUDARuntimeError,
+    Machine,
+    OutOfMemoryError,
+    Queue,
+    Work,
+    now,
+)
 
 
 class Memory:
@@ -39,7 +46,10 @@ class RawMemory(Bound):
     def __init__(self, size: int) -> None:
         self.size, self.device_id = size, self.cupy.device
         queue = self.cupy.queue_of(None)
-        self._piece = self._machine.allocate(max(size, 1), self.cupy.device, queue)
+        try:
+            self._piece = self._machine.allocate(max(size, 1), self.cupy.device, queue)
+        except OutOfMemoryError as error:
+            raise CUDARuntimeError(f"cudaErrorMemoryAllocation: {error}") from None
         self.ptr = self._piece.address
 
     def __del__(self) -> None:
@@ -167,6 +177,7 @@ class Event(Bound):
     """A mark in a stream."""
 
     def __init__(self, block: bool = False, disable_timing: bool = False) -> None:
+        self.timed = not disable_timing
         self._mark: tuple[Queue, Work] | None = None
         self.ptr = next(self.cupy.numbers)
         self.cupy.events[self.ptr] = self
@@ -207,6 +218,8 @@ class Event(Bound):
 
 
 def elapsed(first: Event, last: Event) -> float:
+    if not (first.timed and last.timed):
+        raise CUDARuntimeError("cudaErrorInvalidResourceHandle: an event without timing")
     if first.time is None or last.time is None:
         raise CUDARuntimeError("cudaErrorNotReady: device not ready")
     return (last.time - first.time) * 1e3

@@ -24,7 +24,7 @@ extern "C" __global__ void add(long long a0, long long a1, long long guard)
 """
 )
 OWN_NAMES = {"machine", "current", "device", "queue_of", "numbers", "events", "at_address"}
-OF_INSTANCES = {"cupy", "ptr", "device_id", "captured", "time", "nodes"}
+OF_INSTANCES = {"cupy", "ptr", "device_id", "captured", "time", "timed", "nodes"}
 
 
 @pytest.fixture
