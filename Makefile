@@ -32,6 +32,7 @@ inventory: $(with_test)
 
 bench: $(with_bench)
 	$(python) -m benchmarks run
+	$(python) -m benchmarks cases
 	$(python) -m benchmarks overhead
 	$(python) -m benchmarks startup
 

@@ -30,7 +30,7 @@ RESULTS = Path(__file__).with_name("results")
 def run_cases(
     options: argparse.Namespace, machine: Mapping[str, object], cases: Sequence[Case] = CASES
 ) -> None:
-    """Time the cases; write `run.json` and `run.png` unless only a part was asked for.
+    """Time the cases; write `cases.json` and `cases.png` unless only a part was asked for.
 
     Args:
         options: The parsed command line.
@@ -45,8 +45,8 @@ def run_cases(
         print(times_table([result]), end="\n\n", flush=True)
         results.append(result)
     # The record of some cases must not replace that of all.
-    json_path = options.json or (None if options.only else RESULTS / "run.json")
-    png_path = options.png or (None if options.only else RESULTS / "run.png")
+    json_path = options.json or (None if options.only else RESULTS / "cases.json")
+    png_path = options.png or (None if options.only else RESULTS / "cases.png")
     if json_path:
         record = {"machine": machine, "repeats": options.repeats, "cases": times_record(results)}
         write_json(json_path, record)

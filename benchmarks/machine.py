@@ -25,6 +25,7 @@ _PACKAGES = (
     "llvmlite",
     "numba",
     "numpy",
+    "pytensor",
     "scipy",
     "symgraph",
     "torch",

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from symgraph.errors import DeviceError
+from symgraph.errors import DeviceError, DeviceMemoryError
 from symgraph.location import user_location
 from symgraph.shared_lock import COMPILING, SharedLock, run_alone
 
@@ -216,12 +216,21 @@ class Residence:
             if copy is not None:
                 _abandoned.append(copy)
                 self._change(tuple(place for place in self._newest if place != name))
-            with device.using():
-                block = device.allocate(array.nbytes)
+            block = self._allocated(device, array.nbytes)
             copy = self._copies[name] = DeviceCopy(device, block, _forks)
         device.upload(copy.block.address, array)
         self._add(name)
         return copy
+
+    def _allocated(self, device: DeviceMemory, size: int) -> DeviceBlock:
+        try:
+            with device.using():
+                return device.allocate(size)
+        except DeviceMemoryError as error:
+            raise DeviceMemoryError(
+                f"there is no room for {self.label}: {error}; no parameter was changed\n"
+                f"  at {user_location()}"
+            ) from None
 
     def _add(self, place: str) -> None:
         self._change((*self._newest, place))

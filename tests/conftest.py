@@ -2,8 +2,15 @@
 
 import os
 import signal
+from importlib.util import find_spec
 
 import pytest
+
+
+def pytest_addoption(parser):
+    """Take the setting of pytest-timeout where that is missing: machines with a GPU may be bare."""
+    if find_spec("pytest_timeout") is None:
+        parser.addini("timeout", "seconds after which pytest-timeout, if it is there, ends a test")
 
 
 @pytest.fixture(scope="session", autouse=True)

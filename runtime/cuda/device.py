@@ -7,6 +7,7 @@ not wait for its results.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections import deque
@@ -44,7 +45,7 @@ class Block:
         bytes: how much it is.
     """
 
-    __slots__ = ("_owner", "address", "bytes")
+    __slots__ = ("__weakref__", "_owner", "address", "bytes")
 
     def __init__(self, owner: Any, size: int) -> None:
         """Hold what CuPy has allocated."""
@@ -115,22 +116,24 @@ class Device:
         try:
             return Block(self._cupy.cuda.alloc(max(size, 1)), size)
         except self._cupy.cuda.memory.OutOfMemoryError:
-            free, total = self._cupy.cuda.runtime.memGetInfo()
-            raise DeviceMemoryError(
-                f"{self.name} has no {size:,} bytes of memory left: {free:,} of {total:,} are free"
-            ) from None
+            raise self._refused(size) from None
+
+    def _refused(self, size: int) -> DeviceMemoryError:
+        free, total = self._cupy.cuda.runtime.memGetInfo()
+        return DeviceMemoryError(
+            f"{self.name} has no {size:,} bytes of memory left: {free:,} of {total:,} are free"
+        )
 
     def shared_block(self, size: int) -> Block:
         """Return memory of at least so many bytes, in which others work too, before or after.
 
         Calls on one stream never overlap, so all functions may use the same block. It grows by
-        being replaced: who has the smaller one keeps it.
+        being replaced, and the smaller one must be gone by then: hold it by weak references.
 
         Raises:
             DeviceMemoryError: there is not so much.
         """
         if self._shared is None or self._shared.bytes < size:
-            # Given back first, unless somebody works in it.
             self._shared = None
             self._shared = self.allocate(size)
         return self._shared
@@ -148,7 +151,9 @@ class Device:
         CuPy would hand it to somebody else while copies are under way. Finalisers may call this, at
         any time and in any thread: it waits for nothing.
         """
-        self._kept.append((event, memory))
+        # A child of fork may ask CUDA nothing, and its copy of the memory is not used.
+        if os.getpid() != self._process or not event.done:
+            self._kept.append((event, memory))
 
     def upload(self, address: int, array: Array) -> None:
         """Copy an array of the host, which may change again when this returns."""
@@ -278,10 +283,17 @@ class Device:
         CuPy gives memory that is let go of to whoever asks next on the same stream, and nobody
         waits. So they are taken for the stream that will read them: on ours, something else could
         be written there before they are read.
+
+        Raises:
+            DeviceMemoryError: there is no room for them.
         """
         reader = self._reader or self.stream
-        with reader:
-            found = [self._cupy.empty(shape, dtype) for shape, dtype in kinds]
+        try:
+            with reader:
+                found = [self._cupy.empty(shape, dtype) for shape, dtype in kinds]
+        except self._cupy.cuda.memory.OutOfMemoryError:
+            sizes = [math.prod(shape) * np.dtype(dtype).itemsize for shape, dtype in kinds]
+            raise self._refused(sum(sizes)) from None
         if reader is not self.stream:
             # Work with what was there before may still be under way, begun by any thread.
             self.wait_for(reader.ptr)

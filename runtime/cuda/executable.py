@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from symgraph.errors import DeviceMemoryError
 from symgraph.residence import Residence, Residents
 from symgraph.runtime.arena import plan_slots
 from symgraph.runtime.calls import CallCounter
@@ -137,13 +136,16 @@ class CudaExecutable:
                 device.wait_for(stream)
             self._raise_late(self._late.failed())
             frame = self._frame_for(tuple(feed.shape for feed in feeds), parameters)
-            status, outputs = self._started(frame, feeds, number)
-            for stream in streams:
-                device.release_to(stream)
-            if current is not None:
-                device.release_to(current.ptr)
-            if given and self._on_device:
-                self._hold(given)
+            try:
+                status, outputs = self._started(frame, feeds, number)
+            finally:
+                # Also after Ctrl-C: what has been started still reads feeds and writes results.
+                for stream in streams:
+                    device.release_to(stream)
+                if current is not None:
+                    device.release_to(current.ptr)
+                if given and self._on_device:
+                    self._hold(given)
             if status:
                 raise FailedCheckError(self.plan.problems[status - 1], frame)
         return outputs
@@ -188,27 +190,16 @@ class CudaExecutable:
             DeviceMemoryError: there is no room.
         """
         frame = self._frames.get(shapes)
-        if frame is None or frame.parameters != parameters:
+        if frame is None or frame.lost or frame.parameters != parameters:
             self._frames.pop(shapes, None)
             while len(self._frames) >= MAX_SHAPES:
                 self._frames.popitem(last=False)
-            frame = self._bound(shapes, parameters)
-            self._frames[shapes] = frame
+            frame = self._frames[shapes] = CudaFrame(
+                self.plan, self.slots, self.device, parameters, self._constants, shapes,
+                self.capacity, on_device=self._on_device,
+            )  # fmt: skip
         self._frames.move_to_end(shapes)
         return frame
-
-    def _bound(self, shapes: Shapes, parameters: tuple[int, ...]) -> CudaFrame:
-        arguments = (
-            self.plan, self.slots, self.device, parameters, self._constants, shapes, self.capacity,
-        )  # fmt: skip
-        try:
-            return CudaFrame(*arguments, on_device=self._on_device)
-        except DeviceMemoryError:
-            if not self._frames:
-                raise
-        # What is kept for other extents must not be what stands in the way.
-        self._frames.clear()
-        return CudaFrame(*arguments, on_device=self._on_device)
 
     def profile(self, feeds: tuple[Feed, ...], repeats: int) -> Array:
         """Run the plan a number of times and measure each instruction on the device.

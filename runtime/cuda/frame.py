@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, TypeAlias
+from weakref import ref
 
 import numpy as np
 
@@ -25,7 +26,8 @@ Feed: TypeAlias = Array | DeviceArray
 MAX_GRAPHS = 8
 """Sets of feed addresses whose graphs are kept: a loader hands out a few buffers in turn."""
 MOST_RECORDED = 200_000
-"""Instructions above which a run is not recorded: the graph would take too much memory."""
+"""Calls above which a run is not recorded, with those of each step of a loop: the graph would take
+too much memory."""
 
 
 class CudaFrame:
@@ -63,14 +65,15 @@ class CudaFrame:
         self.values = bind_extents(plan, shapes, capacity)
         apart = outputs_apart(plan, self.values) if on_device else frozenset()
         self.layout = lay_out(plan, slots, self.values, apart)
-        self._block = self._allocated()
+        block = self._allocated()
+        self._block = ref(block)
         self.call_index = np.zeros(1, np.int64)
         self.replays = 0
-        self._results_at = self._block.address + self.layout.results.start
+        self._results_at = block.address + self.layout.results.start
         moving = [*range(len(plan.feeds)), *(b for b in plan.outputs if b in apart)]
-        self.rows = Rows(plan, device, self.values, self._addresses(apart), moving)
+        self.rows = Rows(plan, device, self.values, self._addresses(block.address, apart), moving)
         self._graphs: OrderedDict[tuple[int, ...], Any] = OrderedDict()
-        self._feeds = _Feeds(plan, device, self._block, self.layout, self.call_index)
+        self._feeds = _Feeds(plan, device, block, self.layout, self.call_index)
         self._results = Results(plan, device, self.values, self._results_at, self.layout, apart)
 
     def _allocated(self) -> Block:
@@ -88,9 +91,14 @@ class CudaFrame:
                 "no parameter was changed"
             ) from None
 
-    def _addresses(self, apart: frozenset[int]) -> dict[int, int]:
+    @property
+    def lost(self) -> bool:
+        """Tell whether its memory was given back, because something larger took its place."""
+        return self._block() is None
+
+    def _addresses(self, base: int, apart: frozenset[int]) -> dict[int, int]:
         """Return where each buffer is that stays, and the status word."""
-        base, layout = self._block.address, self.layout
+        layout = self.layout
         fixed = {
             BufferKind.PARAMETER: self.parameters,
             BufferKind.CONSTANT: [block.address for block in self._constants],
@@ -142,7 +150,7 @@ class CudaFrame:
 
     def _start(self, addresses: tuple[int, ...]) -> None:
         """Start all kernels: by a graph, where these addresses were fed before."""
-        if not self.rows.recordable or len(self.rows.rows) > MOST_RECORDED:
+        if not self.rows.recordable or self.rows.calls > MOST_RECORDED:
             self._walk(addresses)
             return
         graph = self._graphs.pop(addresses, None)
@@ -198,7 +206,7 @@ class _Feeds:
     """Brings what is fed to the device."""
 
     _pending: Any = None
-    _borrowed = False
+    _staged = _borrowed = False
 
     def __init__(
         self, plan: Plan, device: Device, block: Block, layout: Layout, call_index: Array
@@ -208,41 +216,45 @@ class _Feeds:
         self._call_index = call_index if _draws(plan) else None
         self._places = [block.address + region.start + offset for offset in region.offsets]
         self._offsets = region.offsets
+        self._order = sorted(range(len(region.offsets)), key=region.offsets.__getitem__)
         self._start = self._places[0]
-        self._staging = device.pinned(region.bytes) if region.bytes <= STAGED_BYTES else None
+        self._staging = device.pinned(min(region.bytes, STAGED_BYTES))
 
     def bring(self, feeds: Sequence[Feed]) -> tuple[int, ...]:
         """Begin to copy what lies on the host, and return where each feed is on the device."""
-        hosted = [
-            (position, feed)
-            for position, feed in enumerate(feeds, start=1)
-            if isinstance(feed, np.ndarray)
-        ]
-        sources = hosted if self._call_index is None else [(0, self._call_index), *hosted]
-        if sources and self._staging is not None:
-            self._stage(self._staging, sources)
-        else:
-            self._borrowed = bool(sources)
-            for position, array in sources:
-                self._device.enqueue_upload(self._places[position], array)
+        arrays = (self._call_index, *feeds)
+        staged: list[tuple[int, Array]] = []
+        borrowed: list[tuple[int, Array]] = []
+        for position in self._order:
+            array = arrays[position]
+            if isinstance(array, np.ndarray):
+                fits = self._offsets[position] + array.nbytes <= self._staging.nbytes
+                (staged if fits else borrowed).append((position, array))
+        self._staged, self._borrowed = bool(staged), bool(borrowed)
+        if staged:
+            self._stage(staged)
+        for position, array in borrowed:
+            self._device.enqueue_upload(self._places[position], array)
         return tuple(
             feed.address if isinstance(feed, DeviceArray) else self._places[position]
             for position, feed in enumerate(feeds, start=1)
         )
 
-    def _stage(self, staging: Array, sources: Sequence[tuple[int, Array]]) -> None:
-        """Copy arrays to pinned memory, side by side, and that to the device."""
+    def _stage(self, sources: Sequence[tuple[int, Array]]) -> None:
+        """Copy arrays, in the order of their places, to pinned memory, and that to the device."""
         if self._pending is not None:
             self._pending.synchronize()
             self._pending = None
         last = 0
         for position, array in sources:
             offset = self._offsets[position]
-            last = offset + array.nbytes
-            if last > offset:
-                staging[offset:last] = array.reshape(-1).view(np.uint8)
+            end = offset + array.nbytes
+            # An empty array may have the place of another one.
+            last = max(last, end)
+            if end > offset:
+                self._staging[offset:end] = array.reshape(-1).view(np.uint8)
         first = self._offsets[sources[0][0]]
-        self._device.enqueue_upload(self._start + first, staging[first:last])
+        self._device.enqueue_upload(self._start + first, self._staging[first:last])
 
     def mark(self) -> None:
         """Note where the stream is: pinned memory is free again when it has come so far.
@@ -251,15 +263,14 @@ class _Feeds:
         where they are, which may be later than the call that copies them returns: on machines whose
         GPUs read all memory of the host.
         """
-        if self._staging is not None:
-            self._pending = self._device.event()
-        elif self._borrowed:
+        if self._borrowed:
             self._device.event().synchronize()
+        elif self._staged:
+            self._pending = self._device.event()
 
     def __del__(self) -> None:
         """See to it that copies which are under way find what they read."""
-        pending = self._pending
-        if pending is not None and self._staging is not None and not pending.done:
+        if self._pending is not None:
             self._device.keep(self._staging, self._pending)
 
 

@@ -14,7 +14,8 @@ ALIGNMENT = 256
 
 
 STAGED_BYTES = 4 << 20
-"""Up to this size all feeds, and all results, of a call travel as one copy via pinned memory."""
+"""Up to this size all feeds, and all results, of a call travel as one copy via pinned memory; of
+more feeds, the smallest do."""
 
 
 class Region(NamedTuple):
@@ -78,10 +79,14 @@ def lay_out(
 
 
 def _region(start: int, sizes: Sequence[int]) -> Region:
-    offsets, position = [], 0
-    for size in sizes:
-        offsets.append(position)
-        position = _up(position + size)
+    """Return a region: the first array, then the others, small ones first.
+
+    What lies between two arrays is copied with them, even if it is not used: so it is no larger.
+    """
+    offsets, position = [0] * len(sizes), 0
+    for number in [0, *sorted(range(1, len(sizes)), key=sizes.__getitem__)]:
+        offsets[number] = position
+        position = _up(position + sizes[number])
     return Region(start, tuple(offsets), position)
 
 

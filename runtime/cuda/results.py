@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from symgraph.errors import DeviceMemoryError
 from symgraph.runtime.arena import ITEM_BYTES
 from symgraph.runtime.cuda.device import Device
 from symgraph.runtime.cuda.layout import STAGED_BYTES, Layout
@@ -68,8 +69,17 @@ class Results:
         self._status = self._landing[:8].view(np.int64)
 
     def arrays(self) -> list[Any]:
-        """Return fresh arrays of the device for all outputs."""
-        return self._device.arrays(self._shapes)
+        """Return fresh arrays of the device for all outputs.
+
+        Raises:
+            DeviceMemoryError: there is no room for them.
+        """
+        try:
+            return self._device.arrays(self._shapes)
+        except DeviceMemoryError as error:
+            raise DeviceMemoryError(
+                f"there is no room for the results: {error}; no parameter was changed"
+            ) from None
 
     def addresses(self, arrays: Sequence[Any]) -> tuple[int, ...]:
         """Return where the run is to write those outputs that have memory of their own."""
@@ -159,5 +169,5 @@ class LateStatuses:
 
     def __del__(self) -> None:
         """See to it that copies which are under way find where they write."""
-        if self._words is not None and self._waiting and not self._waiting[-1].event.done:
+        if self._words is not None and self._waiting:
             self._device.keep(self._words, self._waiting[-1].event)

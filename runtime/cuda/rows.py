@@ -105,6 +105,7 @@ class Rows:
         status: the address of the status word.
         may_fail: whether there is something that a kernel may report there; else nobody clears it.
         recordable: whether the device alone decides everything, so that a graph can hold the run.
+        calls: how many calls a recordable run makes, those in each step of a loop counted.
     """
 
     def __init__(
@@ -137,6 +138,7 @@ class Rows:
         self.rows = [self._row(number, device) for number in range(len(plan.instructions))]
         self._mark_watched()
         self.recordable = not host_decisions(plan)
+        self.calls = self._calls() if self.recordable else 0
 
     def _row(self, number: int, device: Device) -> Row:
         instruction = self._plan.instructions[number]
@@ -198,6 +200,18 @@ class Rows:
                     self.loops[number].watched = True
         for loop in self.loops:
             loop.watched = loop.watched or loop.limit is None
+
+    def _calls(self) -> int:
+        """Count the calls of a run in which all loops take as many steps as they may."""
+        total, times = 0, [1]
+        for row in self.rows:
+            if row.opcode is Opcode.LOOP:
+                times.append(times[-1] * (self.loops[row.loop].limit or 0))
+            elif row.opcode is Opcode.NEXT:
+                times.pop()
+            elif row.start is not None:
+                total += times[-1]
+        return total
 
     def place(self, addresses: Sequence[int]) -> None:
         """Write the addresses of all buffers that move into the words that point into them."""

@@ -76,7 +76,7 @@ def test_calls_and_instructions_are_timed():
 
 def test_the_command_line_runs_a_case(tmp_path):
     path = tmp_path / "run.json"
-    command = [sys.executable, "-m", "benchmarks", "run", "--only", "goldstein_price"]
+    command = [sys.executable, "-m", "benchmarks", "cases", "--only", "goldstein_price"]
     options = ["--repeats", "2", "--threads", "1", "--json", str(path)]
     finished = subprocess.run(
         [*command, *options], cwd=ROOT, capture_output=True, text=True, check=True

@@ -120,7 +120,7 @@ def test_all_cases_write_a_record_and_a_chart(tmp_path, monkeypatch):
     machine = {"processor": "some", "threads": 1}
     commands.run_cases(_options(tmp_path, json=None), machine, [CASE])
     written = sorted(path.name for path in (tmp_path / "results").iterdir())
-    assert written == ["run.json", "run.png"]
+    assert written == ["cases.json", "cases.png"]
 
 
 def test_a_case_that_does_not_exist_is_refused_with_those_that_do():

@@ -11,6 +11,9 @@ import pytest
 import symgraph as sg
 from symgraph import Constant, Parameter, Placeholder, State, compile, cond, scan, while_loop
 from symgraph.errors import BoundsError, DeviceError, DeviceMemoryError, FeedError, NonFiniteError
+from symgraph.runtime.cuda import frame
+from symgraph.runtime.cuda.device import Device, open_device
+from symgraph.runtime.cuda.walk import walk
 
 
 def both(outputs, *, updates=None, **feeds):
@@ -188,6 +191,32 @@ def test_large_results_are_written_where_the_caller_gets_them(cuda):
         assert float(array.get().sum()) == 1 << 20
 
 
+def test_small_feeds_beside_a_large_one_of_the_device(cuda, monkeypatch):
+    x, rate = Placeholder("x", ("N",), "float32"), Placeholder("rate", (), "float32")
+    bias = Placeholder("bias", ("M",), "float32")
+    total = rate * sg.sum(x) + sg.sum(bias)
+    f = compile(total, inputs=[rate, x, bias], device="cuda", results="device")
+    gpu, uploaded = open_device("cuda:0"), []
+    upload = Device.enqueue_upload
+    monkeypatch.setattr(
+        Device, "enqueue_upload", lambda *given: uploaded.append(given[2].nbytes) or upload(*given)
+    )
+    for size in (1 << 18, 1 << 21):
+        fed = cuda.cupy.asarray(np.ones(size, "float32"))
+        for number in range(4):
+            before = gpu.event()
+            found = f(number, fed, np.ones(3, "float32"))
+            # Nobody has waited for the call before.
+            assert number == 0 or not before.done
+            assert found.get() == number * size + 3
+            found = f(number, fed, np.ones(3, "float32"))
+    assert max(uploaded) < 1000
+    # An empty feed has the place of another one.
+    pair = compile(rate + sg.sum(x), inputs=[rate, x], device="cuda")
+    assert pair(3, np.ones(0, "float32")) == 3
+    assert f(2, np.ones(1 << 21, "float32"), np.ones(3, "float32")).get() == (1 << 22) + 3
+
+
 def test_a_call_that_did_not_wait_reports_later(cuda):
     w = Parameter(np.zeros((4, 2), "float32"), "w")
     ids = Placeholder("ids", ("N",), "int64")
@@ -232,6 +261,72 @@ def test_a_plan_that_does_not_fit_says_how_much_it_needs(cuda_machine):
         step(x=np.ones((4_000_000, 4), "float32"))
     np.testing.assert_array_equal(w.value, np.full(4, 2))
     step(x=np.ones((3, 4), "float32"))
+
+
+def test_all_functions_work_in_the_memory_of_the_largest(cuda_machine):
+    cuda = cuda_machine(memory=16 << 20)
+    x = Placeholder("x", ("N",), "float32")
+    add = compile(sg.sum(sg.cumsum(x)), device="cuda")
+    multiply = compile(sg.sum(sg.cumsum(x * 2)), device="cuda")
+    for size in (1 << 17, 1 << 18, 1 << 19, 1 << 20, 1 << 17):
+        fed = np.full(size, 2.0**-20, "float32")
+        for _ in range(3):
+            assert multiply(x=fed) == 2 * add(x=fed)
+    # What is fed, its double, and running sums, once for all extents and both functions.
+    assert cuda.machine.used[0] < 13 << 20
+
+
+def test_what_does_not_fit_is_named(cuda_machine):
+    cuda_machine(memory=32 << 20)
+    x, count = Placeholder("x", ("N",), "float32"), State(np.float32(0), "count")
+    f = compile(x * 2, updates={count: count + 1}, device="cuda", results="device")
+    kept = []
+    with pytest.raises(DeviceMemoryError, match=r"results: .* 4,194,304 bytes.*no parameter was"):
+        while True:
+            kept.append(f(x=np.ones(1 << 20, "float32")))
+    assert count.value == len(kept) > 2
+    large = Parameter(np.ones(1 << 23, "float32"), "large")
+    step = compile(sg.sum(large), updates={large: large * 2}, device="cuda")
+    with pytest.raises(DeviceMemoryError, match=r"(?s)'large'.* 33,554,432 bytes.*executor\.py:\d"):
+        step()
+    assert large.value[0] == 1
+    kept.clear()
+    f(x=np.ones(1 << 20, "float32"))
+
+
+def test_a_long_scan_is_not_recorded(cuda, monkeypatch):
+    monkeypatch.setattr(frame, "MOST_RECORDED", 50)
+    x = Placeholder("x", ("T", "S"), "float32")
+
+    def outer(carry, row):
+        last, _ = scan(lambda total, value: (sg.tanh(total + value), total), carry, row)
+        return last, last
+
+    f = compile(scan(outer, Constant(np.float32(0)), x)[1], device="cuda")
+    for shape, recorded in (((3, 4), 1), ((8, 9), 1), ((4, 3), 2)):
+        for _ in range(3):
+            f(x=np.ones(shape, "float32"))
+        assert cuda.counts["capture"] == recorded
+
+
+def test_ctrl_c_leaves_large_results_where_they_are_written(cuda, monkeypatch):
+    x = Placeholder("x", ("N",), "float32")
+    f = compile([sg.exp(x), sg.cumsum(x)], device="cuda", results="device")
+    fed = cuda.cupy.asarray(np.ones(1 << 18, "float32"))
+
+    def interrupted(*arguments):
+        walk(*arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(frame, "walk", interrupted)
+        with pytest.raises(KeyboardInterrupt, match=r"^$"):
+            f(x=fed)
+    # CuPy hands out the memory of the results that nobody got.
+    others = [cuda.cupy.asarray(np.zeros(1 << 18, "float32")) for _ in range(2)]
+    f(x=fed)
+    for other in others:
+        assert not other.get().any()
 
 
 def test_two_devices_share_a_parameter(cuda_machine):

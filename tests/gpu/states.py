@@ -22,7 +22,7 @@ def check_out_of_memory(gpu: Gpu) -> None:
     w = sg.Parameter(np.float32([3.0, 4.0]), name="w")
     rows = sg.Placeholder("rows", ("N", 1), "bool")
     columns = sg.Placeholder("columns", (1, "M"), "float32")
-    # Sorting needs the whole matrix, which is far larger than what is fed.
+    # The running sums are a whole matrix, which is far larger than what is fed.
     largest = sg.sum(sg.cumsum(sg.where(rows, columns, -columns), axis=1)[:, -1])
     step = sg.compile(largest, updates={w: w * 2}, device=gpu.name)
     few = np.ones((2, 1), bool), np.ones((1, 2), "float32")
