@@ -48,13 +48,14 @@ class Bound(Protocol):
 class FailedCheckError(Exception):
     """Says which of the plan's run-time checks failed; nothing was updated."""
 
-    def __init__(self, problem: Problem, frame: Bound, *, late: bool = False) -> None:
+    def __init__(self, problem: Problem, frame: Bound, *, late: int = 0) -> None:
         """Keep what is known.
 
         Args:
             problem: the kind of problem, and the plan's description.
             frame: what the run was bound to.
-            late: whether it is an earlier call that has failed, which did not wait to find out.
+            late: how many earlier calls have failed, which did not wait to find out; 0 if it is the
+                present one.
         """
         super().__init__(problem.message)
         self.late = late

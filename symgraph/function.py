@@ -162,7 +162,7 @@ class Function(Inspectable):
             try:
                 variant.executable.wait()
             except FailedCheckError as error:
-                raise self._failure(error, variant, ()) from None
+                raise self._failure(error, variant, (), waited=True) from None
 
     # Variants.
 
@@ -263,14 +263,21 @@ class Function(Inspectable):
         return [parameter for parameter, _ in self._updates]
 
     def _failure(
-        self, error: FailedCheckError, variant: Variant, arrays: Sequence[Array]
+        self,
+        error: FailedCheckError,
+        variant: Variant,
+        arrays: Sequence[Array],
+        *,
+        waited: bool = False,
     ) -> SymGraphError:
         """Return the typed error for a check that failed at run time."""
         if error.late:
             kinds = {**_PROBLEMS, "non_finite": NonFiniteError}
+            calls = "an earlier call" if error.late == 1 else f"{error.late} earlier calls"
             return kinds[error.kind](
-                f"{error}; this is about an earlier call, which did not wait for its results "
-                "(results='device') and changed no parameter"
+                f"{error}: in {calls}, which did not wait for results (results='device') and "
+                f"changed no parameter{'' if waited else '; the present call has not run'}\n"
+                "  results='numpy' names the value at once, f.wait() raises when asked"
             )
         if error.kind == "non_finite":
             from symgraph.inspection.finite import non_finite_error

@@ -140,7 +140,7 @@ def _growth_cells(
 ) -> list[tuple[str, ...]]:
     lines: list[tuple[str, ...]] = [("peer", *(str(size) for size in sizes))]
     for peer, points in peers.items():
-        found = dict(points)  # type: ignore[arg-type]  # pairs, which JSON holds as lists
+        found = {size: time for size, time in points}
         cells = [time_text(found[size]) if size in found else "" for size in sizes]
         lines.append((peer, *cells))
     return lines

@@ -13,19 +13,22 @@ from benchmarks.suite.tables import markdown, row_page, summary_cells
 
 _HOW = """\
 ```sh
-python -m benchmarks run      # everything; --quick for the small workloads; writes this page
+python -m benchmarks run      # everything, and this page; --quick: some workloads, and no page
 python -m benchmarks growth   # how cost grows with batch and sequence
 python -m benchmarks page     # this page again from results/*.json
 ```
 
-How it is taken: every peer runs every workload in a process of its own, with the same number of threads, the same data and the
-same initial weights, in float32. The processes of a workload take turns, round by round; a sample averages the calls that fill
-some 20 ms behind a call that is not timed. Times are medians, with quartiles. The losses of the first three steps, and the
-lengths of gradients, must agree to 1e-3 with the twin's, or the entry is void. *cold compile* is building and the first step
-with an empty cache; *warm start* a new process with a filled cache until its first step is done, imports included, data
-excluded; *peak MB* the peak of a warm process above what it held after its imports. *GF/s* and *GB/s* count what a step cannot
-do without, over its time, and in brackets the part of the machine's measured peak. *memory kept* is a second pass with glibc
-told to keep freed memory (`GLIBC_TUNABLES`), which spares peers page faults. `OPENBLAS_CORETYPE` is unset for all.
+How it is taken: every peer runs every workload in a process of its own, with the same number of
+threads, the same data and the same initial weights, in float32. The processes of a workload take
+turns, round by round; a sample averages the calls that fill some 20 ms behind a call that is not
+timed. Times are medians, with quartiles. The losses of the first three steps, and the lengths of
+gradients, must agree to 1e-3 with the twin's, or the entry is void. *cold compile* is building and
+the first step with an empty cache; *warm start* a new process with a filled cache until its first
+step is done, imports included, data excluded; *peak MB* the peak of a warm process above what it
+held after its imports. *GF/s* and *GB/s* count what a step cannot do without, over its time, and in
+brackets the part of the machine's measured peak. *memory kept* is a second pass with glibc told to
+keep freed memory (`GLIBC_TUNABLES`), which spares peers page faults. `OPENBLAS_CORETYPE` is unset
+for all.
 """
 
 
@@ -43,7 +46,7 @@ def page_text(
     Returns:
         Markdown.
     """
-    parts = ["# Results", _HOW]
+    parts = ["# Results\n", _HOW]
     if results is None:
         parts.append("The workloads have not been measured on an idle machine yet.\n")
     else:

@@ -40,6 +40,7 @@ class _Functions:
 
     exp = staticmethod(F.exp)
     sin = staticmethod(F.sin)
+    tanh = staticmethod(F.tanh)
     relu = staticmethod(F.relu)
     sigmoid = staticmethod(F.sigmoid)
     linear = staticmethod(F.linear)

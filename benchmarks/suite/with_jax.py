@@ -115,7 +115,7 @@ def _training(loss_of: Any, rule: Rule, leaves: Any, feeds: Any) -> Built:
     state = _State(leaves, slots, jnp.zeros((), jnp.float32))
 
     def step() -> Any:
-        loss, *state.values = jitted(*state.values, feeds)  # type: ignore[assignment]  # a list
+        loss, *state.values = jitted(*state.values, feeds)
         return [loss]
 
     return Built(step, _arrays, lambda: _wait(state.values))

@@ -37,6 +37,7 @@ class _Functions:
 
     exp = staticmethod(pt.exp)
     sin = staticmethod(pt.sin)
+    tanh = staticmethod(pt.tanh)
     sigmoid = staticmethod(pt.sigmoid)
 
     def relu(self, x: Any) -> Any:
@@ -67,6 +68,15 @@ class _Functions:
         centred = x - pt.mean(x, axis=1, keepdims=True)
         variance = pt.mean(centred * centred, axis=1, keepdims=True)
         return centred / pt.sqrt(variance + _number(1e-5)) * gamma + beta
+
+    def conv2d(self, x: Any, weight: Any, bias: Any) -> Any:
+        raise NotImplementedError("PyTensor has no convolutions of images with channels")
+
+    def max_pool2d(self, x: Any) -> Any:
+        raise NotImplementedError("PyTensor has no pooling")
+
+    def flatten(self, x: Any) -> Any:
+        return x.flatten(2)
 
     def branching_loop(self, x: Any, steps: int) -> Any:
         def step(count: Any, vector: Any) -> Any:

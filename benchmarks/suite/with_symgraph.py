@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 import symgraph as sg
@@ -61,7 +63,7 @@ def _build(workload: Workload, data: Data, threads: int) -> Built:
         }
         slopes = sg.grad(loss, parameters)
         along = zip(slopes, vectors.values(), strict=True)
-        slope = sum(sg.sum(part * vector) for part, vector in along)
+        slope = reduce(operator.add, [sg.sum(part * vector) for part, vector in along])
         outputs += sg.grad(slope, parameters)
         nodes.update(vectors)
         feeds.update({f"v_{name}": array for name, array in data.vectors.items()})

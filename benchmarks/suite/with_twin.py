@@ -32,7 +32,8 @@ class _Functions(TwinFunctions):
     sin = staticmethod(eager_functions.sin)
 
     def mean(self, x: Variable) -> Variable:
-        return x.sum() * (1.0 / x.data.size)
+        size: int = x.data.size
+        return x.sum() * (1.0 / size)
 
     def gelu(self, x: Variable) -> Variable:
         inner = x * (x * x * (0.044715 * _ROOT) + _ROOT)

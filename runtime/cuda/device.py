@@ -336,9 +336,18 @@ def _opened(index: int) -> Device:
         raise DeviceError(f"there is no device 'cuda:{index}': there are {listed}{where}")
     text = str(module.cuda.Device(index).compute_capability)
     capability = int(text)
-    if capability < LEAST_CAPABILITY:
+    least = LEAST_CAPABILITY if capability < LEAST_CAPABILITY else _least_compiled(module)
+    if capability < least:
         raise DeviceError(
             f"device 'cuda:{index}' has compute capability {text[:-1]}.{text[-1]}, but at least "
-            f"{LEAST_CAPABILITY // 10}.{LEAST_CAPABILITY % 10} is needed{where}"
+            f"{least // 10}.{least % 10} is needed, with this CuPy and its compiler{where}"
         )
     return Device(index, capability)
+
+
+def _least_compiled(module: Any) -> int:
+    """Return the lowest compute capability that CuPy's compiler knows."""
+    try:
+        return int(min(module.cuda.nvrtc.getSupportedArchs()))
+    except (ImportError, RuntimeError):
+        return LEAST_CAPABILITY  # who compiles kernels says what is missing

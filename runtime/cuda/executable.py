@@ -71,6 +71,7 @@ class CudaExecutable:
         self._locks = tuple(sorted(locks, key=id))
         self._writes = bool(written)
         self._frames: OrderedDict[Shapes, CudaFrame] = OrderedDict()
+        self._settled: set[Shapes] = set()
         self._held: deque[tuple[Any, list[DeviceArray]]] = deque()
         self._late = LateStatuses(device)
         self._counts_calls = any(b.kind is BufferKind.CALL_INDEX for b in plan.buffers)
@@ -161,10 +162,10 @@ class CudaExecutable:
             self._late.note(frame.rows.status, number, frame.capacity)
         return status, outputs
 
-    def _raise_late(self, found: tuple[int, LateStatus] | None) -> None:
+    def _raise_late(self, found: tuple[int, LateStatus, int] | None) -> None:
         if found is not None:
-            status, late = found
-            raise FailedCheckError(self.plan.problems[status - 1], late, late=True)
+            status, late, failed = found
+            raise FailedCheckError(self.plan.problems[status - 1], late, late=failed)
 
     def wait(self) -> None:
         """Wait for all calls.
@@ -190,13 +191,16 @@ class CudaExecutable:
             DeviceMemoryError: there is no room.
         """
         frame = self._frames.get(shapes)
-        if frame is None or frame.lost or frame.parameters != parameters:
+        restless = frame is not None and frame.restless
+        if frame is None or frame.lost or restless or frame.parameters != parameters:
             self._frames.pop(shapes, None)
+            if restless:
+                self._settled.add(shapes)
             while len(self._frames) >= MAX_SHAPES:
                 self._frames.popitem(last=False)
             frame = self._frames[shapes] = CudaFrame(
                 self.plan, self.slots, self.device, parameters, self._constants, shapes,
-                self.capacity, on_device=self._on_device,
+                self.capacity, on_device=self._on_device, settled=shapes in self._settled,
             )  # fmt: skip
         self._frames.move_to_end(shapes)
         return frame

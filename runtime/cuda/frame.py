@@ -12,6 +12,7 @@ import numpy as np
 from symgraph.errors import DeviceMemoryError
 from symgraph.runtime.arena import Slot
 from symgraph.runtime.cuda.arrays import DeviceArray
+from symgraph.runtime.cuda.decisions import MOST_RECORDED
 from symgraph.runtime.cuda.device import Block, Device
 from symgraph.runtime.cuda.layout import STAGED_BYTES, Layout, lay_out
 from symgraph.runtime.cuda.results import Results, outputs_apart
@@ -25,9 +26,6 @@ Feed: TypeAlias = Array | DeviceArray
 
 MAX_GRAPHS = 8
 """Sets of feed addresses whose graphs are kept: a loader hands out a few buffers in turn."""
-MOST_RECORDED = 200_000
-"""Calls above which a run is not recorded, with those of each step of a loop: the graph would take
-too much memory."""
 
 
 class CudaFrame:
@@ -53,8 +51,21 @@ class CudaFrame:
         capacity: int,
         *,
         on_device: bool,
+        settled: bool,
     ) -> None:
         """Take memory and fill in addresses; the caller holds the device.
+
+        Args:
+            plan: what to run.
+            slots: lifetimes of its buffers.
+            device: where.
+            parameters: the addresses of the parameters.
+            constants: the memory of the constants.
+            shapes: of the feeds.
+            capacity: how many steps its loops of unknown length can keep.
+            on_device: whether results stay on the device.
+            settled: whether all addresses are to stay the same, at the cost of copies on the
+                device; see `restless`.
 
         Raises:
             ExtentMismatchError: a relation that the plan demands does not hold.
@@ -63,7 +74,7 @@ class CudaFrame:
         self.shapes, self.capacity, self.parameters = shapes, capacity, parameters
         self._plan, self._device, self._constants = plan, device, constants
         self.values = bind_extents(plan, shapes, capacity)
-        apart = outputs_apart(plan, self.values) if on_device else frozenset()
+        apart = outputs_apart(plan, self.values) if on_device and not settled else frozenset()
         self.layout = lay_out(plan, slots, self.values, apart)
         block = self._allocated()
         self._block = ref(block)
@@ -73,7 +84,8 @@ class CudaFrame:
         moving = [*range(len(plan.feeds)), *(b for b in plan.outputs if b in apart)]
         self.rows = Rows(plan, device, self.values, self._addresses(block.address, apart), moving)
         self._graphs: OrderedDict[tuple[int, ...], Any] = OrderedDict()
-        self._feeds = _Feeds(plan, device, block, self.layout, self.call_index)
+        self._feeds = _Feeds(plan, device, block, self.layout, self.call_index, settled)
+        self._settled, self._strangers = settled, 0
         self._results = Results(plan, device, self.values, self._results_at, self.layout, apart)
 
     def _allocated(self) -> Block:
@@ -95,6 +107,15 @@ class CudaFrame:
     def lost(self) -> bool:
         """Tell whether its memory was given back, because something larger took its place."""
         return self._block() is None
+
+    @property
+    def restless(self) -> bool:
+        """Tell whether no graph is of use, because arrays of the device come from ever new places.
+
+        Such as the rows of a large array, batch by batch. A copy of each then costs less than to
+        start all kernels one by one.
+        """
+        return not self._settled and self._strangers > MAX_GRAPHS
 
     def _addresses(self, base: int, apart: frozenset[int]) -> dict[int, int]:
         """Return where each buffer is that stays, and the status word."""
@@ -158,6 +179,7 @@ class CudaFrame:
         if not known:
             # The first run is not recorded: many functions run once for each set of extents.
             self._walk(addresses)
+            self._strangers += 1
             graph = _SEEN
         elif graph is _SEEN:
             self.rows.place(addresses)
@@ -168,6 +190,7 @@ class CudaFrame:
         if known:
             self._device.replay(graph)
             self.replays += 1
+            self._strangers = 0
         while len(self._graphs) >= MAX_GRAPHS:
             self._graphs.popitem(last=False)
         self._graphs[addresses] = graph
@@ -209,8 +232,15 @@ class _Feeds:
     _staged = _borrowed = False
 
     def __init__(
-        self, plan: Plan, device: Device, block: Block, layout: Layout, call_index: Array
+        self,
+        plan: Plan,
+        device: Device,
+        block: Block,
+        layout: Layout,
+        call_index: Array,
+        copies: bool,
     ) -> None:
+        self._copies = copies
         region = layout.inputs
         self._device = device
         self._call_index = call_index if _draws(plan) else None
@@ -235,10 +265,16 @@ class _Feeds:
             self._stage(staged)
         for position, array in borrowed:
             self._device.enqueue_upload(self._places[position], array)
-        return tuple(
-            feed.address if isinstance(feed, DeviceArray) else self._places[position]
-            for position, feed in enumerate(feeds, start=1)
-        )
+        return tuple(self._place_of(*entry) for entry in enumerate(feeds, start=1))
+
+    def _place_of(self, position: int, feed: Feed) -> int:
+        """Return where a run reads a feed."""
+        if not isinstance(feed, DeviceArray):
+            return self._places[position]
+        if self._copies:
+            self._device.copy(self._places[position], feed.address, feed.nbytes)
+            return self._places[position]
+        return feed.address
 
     def _stage(self, sources: Sequence[tuple[int, Array]]) -> None:
         """Copy arrays, in the order of their places, to pinned memory, and that to the device."""

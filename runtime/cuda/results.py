@@ -150,22 +150,27 @@ class LateStatuses:
         event = self._device.event()
         self._waiting.append(LateStatus(word, event, np.array([number]), capacity))
 
-    def failed(self, *, wait: bool = False) -> tuple[int, LateStatus] | None:
-        """Return the first run that has failed, with its status, of those that are over.
+    def failed(self, *, wait: bool = False) -> tuple[int, LateStatus, int] | None:
+        """Return the status of the first run that has failed, the run, and how many have failed.
+
+        They are not named again. If one has failed, all others are waited for.
 
         Args:
-            wait: whether to wait for all of them.
+            wait: whether to wait for all runs in any case.
         """
+        first: tuple[int, LateStatus] | None = None
+        count = 0
         while self._waiting:
-            if not (wait or len(self._waiting) == MOST_LATE or self._waiting[0].event.done):
+            certain = wait or first is not None or len(self._waiting) == MOST_LATE
+            if not (certain or self._waiting[0].event.done):
                 break
             late = self._waiting.popleft()
             late.event.synchronize()
             assert self._words is not None, "somebody has noted a run"
             status = int(self._words[late.word])
             if status:
-                return status, late
-        return None
+                first, count = first or (status, late), count + 1
+        return None if first is None else (*first, count)
 
     def __del__(self) -> None:
         """See to it that copies which are under way find where they write."""

@@ -19,7 +19,7 @@ from symgraph.location import SourceLoc
 from symgraph.node import Node
 from symgraph.printer import printable
 from symgraph.runtime import cache
-from symgraph.runtime.cuda.decisions import host_decisions
+from symgraph.runtime.cuda.decisions import MOST_RECORDED, host_decisions
 from symgraph.runtime.jit import statistics
 from symgraph.runtime.plan import Instruction, KernelSource, Opcode
 from symgraph.runtime.pool import available_cpus
@@ -76,7 +76,10 @@ def _replay_text(variant: Variant) -> str:
     """Return whether calls are replayed as a graph, or where the host has to decide."""
     decisions = host_decisions(variant.plan)
     if not decisions:
-        return "from the second call on for the same arrays, replayed as one CUDA graph"
+        return (
+            "from the second call on for the same arrays, replayed as one CUDA graph (of no more "
+            f"than {MOST_RECORDED:,} kernels)"
+        )
     listed = ", ".join(f"#{number}" for number in decisions[:8])
     more = " ..." if len(decisions) > 8 else ""
     return (

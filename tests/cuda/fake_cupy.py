@@ -81,7 +81,9 @@ class FakeCupy(ModuleType):
                 CompileException=CompileException, compile_using_nvrtc=_compile
             ),
             driver=SimpleNamespace(CUDADriverError=CUDADriverError),
-            nvrtc=SimpleNamespace(getVersion=lambda: (0, 0)),
+            nvrtc=SimpleNamespace(
+                getVersion=lambda: (0, 0), getSupportedArchs=lambda: (75, 80, 90)
+            ),
             ExternalStream=_deprecated,
             alloc=self._alloc,
             alloc_pinned_memory=self._alloc_pinned,

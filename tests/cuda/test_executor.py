@@ -223,16 +223,29 @@ def test_a_call_that_did_not_wait_reports_later(cuda):
     step = compile(sg.sum(w[ids]), updates={w: w + 1}, device="cuda", results="device")
     step(ids=np.array([0]))
     step(ids=np.array([9]))
-    with pytest.raises(BoundsError, match=r"w\[ids\].*an earlier call, which did not wait"):
+    with pytest.raises(BoundsError, match=r"w\[ids\].*: in an earlier call, which did not wait"):
         step.wait()
     step.wait()
     step(ids=np.array([9]))
-    with pytest.raises(BoundsError, match="an earlier call"):
+    step(ids=np.array([8]))
+    with pytest.raises(BoundsError, match=r"2 earlier calls.*; the present call has not run"):
         for _ in range(3):
             step(ids=np.array([1]))
             np.array(w.value)
     step.wait()
     assert w.value[0, 0] >= 2
+
+
+def test_arrays_that_come_from_ever_new_places_are_copied_and_replayed(cuda):
+    rows = np.arange(240, dtype="float32").reshape(80, 3)
+    there = cuda.cupy.asarray(rows)
+    x = Placeholder("x", ("N", 3), "float32")
+    f = compile(x * 2, device="cuda", results="device")
+    for _ in range(2):
+        for start in range(0, 80, 4):
+            found = f(x=there[start : start + 4])
+            np.testing.assert_array_equal(found.get(), rows[start : start + 4] * 2)
+    assert cuda.counts["graph_launch"] > 25
 
 
 def test_calls_from_several_threads(cuda):
