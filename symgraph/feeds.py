@@ -135,7 +135,7 @@ def _converted(node: Node, value: Any) -> Array:
             )
         with np.errstate(over="raise"):
             return np.asarray(value, dtype=wanted)
-    except (TypeError, ValueError, OverflowError, FloatingPointError) as error:
+    except (TypeError, ValueError, RuntimeError, OverflowError, FloatingPointError) as error:
         if isinstance(error, FeedError):
             raise
         raise FeedError(f"{described(node)} got no array: {error}") from None

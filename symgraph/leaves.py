@@ -8,7 +8,7 @@ from typing import Any, Self, TypeGuard
 import numpy as np
 
 from symgraph.dims import Dim, Extent, anonymous_symbol, symbol
-from symgraph.errors import DTypeError, GraphError, ShapeError
+from symgraph.errors import DTypeError, GraphError, ShapeError, SymGraphError
 from symgraph.location import user_location
 from symgraph.node import Node, Operand, describe, shown
 from symgraph.op import NO_GRADIENT, REGISTRY, Attrs, Leaf, Op
@@ -234,7 +234,9 @@ class Parameter(Node):
         """
         try:
             array = np.asarray(new)
-        except ValueError as error:
+        except SymGraphError:
+            raise
+        except (ValueError, TypeError, RuntimeError) as error:  # each library has its own
             raise ShapeError(f"the new value of {self!r} is no array: {error}") from None
         if array.shape != self.shape:
             raise ShapeError(

@@ -96,7 +96,7 @@ def run_growth(
         curves[title] = {peer.name: [] for peer in peers}
         for size in sizes:
             row = measure(workload_of(f"{name}@{size}"), peers, plan)
-            for entry in row.entries:
+            for entry in (entry for entry in row.entries if entry.void is None):
                 curves[title][entry.peer].append([size, entry.step.median])
         print(title)
         print(align(_growth_cells(curves[title], sizes)), end="\n\n", flush=True)

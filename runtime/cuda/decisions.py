@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from symgraph.runtime.plan import Opcode, Plan
 
-MOST_RECORDED = 200_000
-"""Calls of kernels above which a run is not recorded: the graph would take too much memory."""
-
 
 def host_decisions(plan: Plan) -> tuple[int, ...]:
     """Return the instructions that jump by what is in device memory, in order.

@@ -22,6 +22,7 @@ from symgraph.errors import DeviceError, DeviceMemoryError
 from symgraph.location import user_location
 from symgraph.runtime.cuda.cublas import Cublas
 from symgraph.runtime.cuda.driver import cupy
+from symgraph.runtime.cuda.limits import WORKSPACE_BYTES
 from symgraph.runtime.cuda.modules import ModuleTable
 from symgraph.runtime.cuda.source import CudaKernel, Launch
 
@@ -29,9 +30,6 @@ Array = np.ndarray[Any, Any]
 
 LEAST_CAPABILITY = 70
 """Compute capability 7.0 (Volta): since then the threads of a warp may wait for each other."""
-WORKSPACE_BYTES = 32 << 20
-"""What cuBLAS works in, the size that it asks for on Hopper. Of its own it would allocate while a
-step is captured."""
 
 _devices: dict[int, Device] = {}
 _opening = threading.Lock()

@@ -12,9 +12,9 @@ import numpy as np
 from symgraph.errors import DeviceMemoryError
 from symgraph.runtime.arena import Slot
 from symgraph.runtime.cuda.arrays import DeviceArray
-from symgraph.runtime.cuda.decisions import MOST_RECORDED
 from symgraph.runtime.cuda.device import Block, Device
 from symgraph.runtime.cuda.layout import STAGED_BYTES, Layout, lay_out
+from symgraph.runtime.cuda.limits import MOST_RECORDED
 from symgraph.runtime.cuda.results import Results, outputs_apart
 from symgraph.runtime.cuda.rows import STATUS, Rows
 from symgraph.runtime.cuda.walk import FailedRun, Observer, walk

@@ -19,7 +19,8 @@ from symgraph.location import SourceLoc
 from symgraph.node import Node
 from symgraph.printer import printable
 from symgraph.runtime import cache
-from symgraph.runtime.cuda.decisions import MOST_RECORDED, host_decisions
+from symgraph.runtime.cuda.decisions import host_decisions
+from symgraph.runtime.cuda.limits import MOST_RECORDED
 from symgraph.runtime.jit import statistics
 from symgraph.runtime.plan import Instruction, KernelSource, Opcode
 from symgraph.runtime.pool import available_cpus

@@ -14,6 +14,7 @@ from symgraph.inspection.text import code_of, place, scaled, table
 from symgraph.leaves import ARGUMENT
 from symgraph.node import Node
 from symgraph.runtime.arena import ITEM_BYTES, assign_offsets
+from symgraph.runtime.cuda.limits import WORKSPACE_BYTES
 from symgraph.runtime.frame import ExtentMismatchError, bind_extents, slot_bytes
 from symgraph.runtime.plan import BufferKind, Plan
 from symgraph.variant import Variant
@@ -58,6 +59,7 @@ class Memory:
         arrays: what lies in the arena, the largest first.
         kept_steps: where only data decide how many steps of a loop are kept, for how many there is
             room now: a call that takes more makes more room first. None if there is no such loop.
+        device: where the memory is.
     """
 
     arena: int
@@ -67,6 +69,7 @@ class Memory:
     outputs: int
     arrays: tuple[StoredArray, ...]
     kept_steps: int | None = None
+    device: str = "cpu"
 
     @property
     def total(self) -> int:
@@ -99,6 +102,11 @@ class Memory:
         )
         if self.kept_steps is not None:
             sums += f"\nwith room for {self.kept_steps} steps of loops that only data end"
+        if self.device != "cpu":
+            sums += (
+                f"\non {self.device}, rounded up to whole blocks; functions there share all but "
+                f"parameters and constants,\nand {scaled(WORKSPACE_BYTES, 'B')} for cuBLAS"
+            )
         if not self.arrays:
             return sums
         rows = [
@@ -158,6 +166,7 @@ def measure(variant: Variant, dims: Mapping[str, Any]) -> Memory:
         all_of(BufferKind.OUTPUT),
         tuple(sorted(arrays, key=lambda entry: -entry.size)),
         capacity if any(loop.status for loop in plan.loops) else None,
+        variant.device,
     )
 
 
