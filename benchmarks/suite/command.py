@@ -24,7 +24,7 @@ from benchmarks.suite.workloads import BATCHES, STEPS, WORKLOADS, workload_of
 
 FOLDER = Path(__file__).parents[1]
 _ROUNDS, _QUICK_ROUNDS = 20, 5
-_SECONDS, _QUICK_SECONDS = 1.5, 0.5
+_SECONDS, _QUICK_SECONDS = 1.0, 0.5
 _QUICK_PEERS = ("symgraph", "define_by_run", "torch", "jax")
 _GROWTH_PEERS = ("symgraph", "define_by_run", "torch", "torch.compile", "jax", "pytensor")
 _GROWTH = {

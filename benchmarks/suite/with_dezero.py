@@ -45,7 +45,10 @@ class _Functions:
     sigmoid = staticmethod(F.sigmoid)
     linear = staticmethod(F.linear)
     flatten = staticmethod(F.flatten)
-    squared_error = staticmethod(F.mean_squared_error)
+
+    def squared_error(self, x: Any, t: Any) -> Any:
+        error = F.mean_squared_error(x, t)  # It divides by the rows alone.
+        return error if x.shape[1] == 1 else error * _number(1 / x.shape[1])
 
     def cross_entropy(self, logits: Any, labels: Any) -> Any:
         return F.softmax_cross_entropy(logits, labels.data)
@@ -85,7 +88,7 @@ class _Functions:
         lstm.reset_state()
         total: Any = 0
         for now, after in zip(x.data, t.data, strict=True):
-            total = total + F.mean_squared_error(behind(lstm(now)), after)
+            total = total + self.squared_error(behind(lstm(now)), after)
         return total
 
 
