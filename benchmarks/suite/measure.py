@@ -21,8 +21,8 @@ REFERENCE = "define_by_run"
 """Whose first steps the others are held against, where it is among them."""
 TOLERANCE = 1e-3
 SAMPLE_NANOSECONDS = 20_000_000
-REST_SECONDS = 0.01
-"""Pause before a turn: the thread pool of the one before spins on for milliseconds."""
+REST_SECONDS = 0.25
+"""Pause before a turn: the threads of the one before spin on, those of OpenMP for up to 0.2 s."""
 _FEWEST_ROUNDS = 3
 _LOOK_SECONDS = 0.3
 _WARM_STARTS, _WARM_SECONDS = 3, 2.0
