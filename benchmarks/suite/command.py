@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.report import align, time_text, write_json
 from benchmarks.suite.charts import draw_growth, draw_ratios
 from benchmarks.suite.idle import BUSY_CORES, busy_cores
-from benchmarks.suite.measure import Plan, Row, measure_row
+from benchmarks.suite.measure import REST_SECONDS, Plan, Row, measure_row
 from benchmarks.suite.page import write_page
 from benchmarks.suite.peaks import Peaks, measure_peaks
 from benchmarks.suite.peers import PEERS, Peer
@@ -72,7 +72,7 @@ def run_suite(
     for workload in workloads:
         rows.append(measure(workload, peers, plan))
         print(row_text(rows[-1], peaks), end="\n\n", flush=True)
-    results = Results({**machine, "date": _today()}, peaks, tuple(rows))
+    results = Results({**machine, "date": _today(), "rest": REST_SECONDS}, peaks, tuple(rows))
     print(align(summary_cells(results)))
     # The record of some workloads must not replace that of all.
     _write(options.json or (None if part else FOLDER / "results" / "suite.json"), results)

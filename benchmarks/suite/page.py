@@ -84,9 +84,10 @@ def _measured(results: Results, picture: str) -> list[str]:
 
 def _machine_line(machine: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    rest = f" {machine['rest'] * 1000:.0f} ms of rest between turns." if "rest" in machine else ""
     return (
         f"{machine['date']}; {machine['processor']}, {machine['threads']} threads, "
-        f"{machine['system']}, Python {machine['python']}; {versions}."
+        f"{machine['system']}, Python {machine['python']}; {versions}.{rest}"
     )
 
 

@@ -37,7 +37,6 @@ class CudaFrame:
         parameters: the addresses of the parameters.
         call_index: one word: the number of the call.
         layout: where things lie.
-        replays: how many runs were replays of a graph.
     """
 
     def __init__(
@@ -79,7 +78,6 @@ class CudaFrame:
         block = self._allocated()
         self._block = ref(block)
         self.call_index = np.zeros(1, np.int64)
-        self.replays = 0
         self._results_at = block.address + self.layout.results.start
         moving = [*range(len(plan.feeds)), *(b for b in plan.outputs if b in apart)]
         self.rows = Rows(plan, device, self.values, self._addresses(block.address, apart), moving)
@@ -189,7 +187,6 @@ class CudaFrame:
                 graph, known = _SEEN, False
         if known:
             self._device.replay(graph)
-            self.replays += 1
             self._strangers = 0
         while len(self._graphs) >= MAX_GRAPHS:
             self._graphs.popitem(last=False)

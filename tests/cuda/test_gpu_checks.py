@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.gpu import calls, registry, states, trained
+from tests.gpu import registry, states, trained
+from tests.gpu.checks import CHECKS, name_of
 from tests.gpu.machine import Gpu
 
 FEW_ELEMENTWISE = ("add", "exp", "cast")
@@ -34,30 +35,7 @@ def test_training(gpu, name):
     trained.check_replay(gpu, name)
 
 
-@pytest.mark.parametrize(
-    "check",
-    [
-        calls.check_feeds,
-        calls.check_refused_feeds,
-        calls.check_results,
-        calls.check_streams,
-        calls.check_threads,
-        calls.check_loader,
-        calls.check_other_device,
-        calls.check_missing_device,
-        calls.check_dropped_function,
-        calls.check_replayed_step,
-        calls.check_failed_run,
-        calls.check_extents,
-        states.check_out_of_memory,
-        states.check_parameters_move,
-        states.check_fork,
-        states.check_control,
-        states.check_precision,
-        states.check_random_numbers,
-    ],
-    ids=lambda check: check.__name__.removeprefix("check_"),
-)
+@pytest.mark.parametrize("check", CHECKS, ids=name_of)
 def test_on_the_device(gpu, check):
     check(gpu)
 
