@@ -92,13 +92,12 @@ def test_a_long_chain_is_walked_without_recursion():
 
 
 def test_what_may_report_a_problem_stays_whole():
-    ids = Placeholder("ids", ("N", 64), "int64")
-    table = Placeholder("table", (7,), "float32")
-    picked = compile(table[ids][:, :32])
+    base, exponent = (Placeholder(name, (2, 64), "int64") for name in ("base", "exponent"))
+    part = compile((base**exponent)[:, :32])
     wrong = np.zeros((2, 64), "int64")
-    wrong[:, 40] = 9  # in no part that is read
-    with pytest.raises(sg.errors.BoundsError, match="out of bounds"):
-        picked(table=np.zeros(7, "float32"), ids=wrong)
+    wrong[:, 40] = -1  # in no part that is read
+    with pytest.raises(sg.errors.DTypeError, match="negative"):
+        part(base=np.full((2, 64), 3), exponent=wrong)
 
 
 def test_gradients_through_parts():
