@@ -29,3 +29,14 @@ def test_an_output_may_be_computed_where_it_is_used():
         nodes for _, nodes in f._latest.kernels if any(node.op.name == "exp" for node in nodes)
     ]
     assert any(node.op.name == "multiply" for node in together)
+
+
+def test_old_carries_that_are_kept_are_copied_by_the_kernel_of_the_step():
+    xs = sg.Placeholder("xs", ("T", "N", 64), "float32")
+
+    def step(carry, row):
+        return sg.tanh(carry + row), carry
+
+    _, kept = sg.scan(step, sg.Constant(np.zeros((1, 64), "float32")) + xs[0], xs)
+    inside = [line for line in sg.compile(kept).explain().splitlines() if line.startswith("    #")]
+    assert sum("region" in line for line in inside) == 1
